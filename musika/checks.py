@@ -1,0 +1,114 @@
+"""The gates for what users give: each check says what is wrong, what is allowed and what was received."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave. The command line prints its message in one line and exits with 2."""
+
+
+def check_number(
+    value: float, name: str, low: float = -math.inf, high: float = math.inf, above: float | None = None
+) -> float:
+    """Check a finite number against its range.
+
+    Args:
+        value: The number.
+        name: Its name in the message.
+        low: Least value allowed.
+        high: Greatest value allowed.
+        above: When given, the value must be greater than this (used instead of ``low``).
+
+    Returns:
+        The value as a float.
+
+    Raises:
+        UserError: If it is not a finite number in the range.
+
+    >>> check_number(3, "seconds", above=0)
+    3.0
+    """
+    allowed = f"greater than {above:g}" if above is not None else f"from {low:g} to {high:g}"
+    if above is not None and high < math.inf:
+        allowed += f" and at most {high:g}"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UserError(f"{name} must be a number {allowed}. Received: {name}={value!r}") from None
+    too_low = number <= above if above is not None else number < low
+    if not math.isfinite(number) or too_low or number > high:
+        raise UserError(f"{name} must be a number {allowed}. Received: {name}={value!r}")
+    return number
+
+
+def check_integer(value: int, name: str, low: int, high: int) -> int:
+    """Check a whole number against its range, both ends allowed.
+
+    Args:
+        value: The number.
+        name: Its name in the message.
+        low: Least value allowed.
+        high: Greatest value allowed.
+
+    Returns:
+        The value as an int.
+
+    Raises:
+        UserError: If it is not a whole number in the range.
+
+    >>> check_integer(7, "seed", 0, 10)
+    7
+    """
+    import operator
+
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UserError(f"{name} must be a whole number from {low} to {high}. Received: {name}={value!r}") from None
+    if not low <= number <= high:
+        raise UserError(f"{name} must be a whole number from {low} to {high}. Received: {name}={value!r}")
+    return number
+
+
+def check_choice(value: str, name: str, choices: list[str]) -> str:
+    """Check that a value is one of the choices.
+
+    Args:
+        value: The value.
+        name: Its name in the message.
+        choices: What is allowed.
+
+    Returns:
+        The value.
+
+    Raises:
+        UserError: If it is none of them.
+
+    >>> check_choice("wav", "format", ["wav", "flac"])
+    'wav'
+    """
+    if value not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)}. Received: {name}={value!r}")
+    return value
+
+
+def check_exists(path: str | Path, what: str) -> Path:
+    """Check that a file or folder exists.
+
+    Args:
+        path: The path.
+        what: What it should be, for the message.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: If nothing is there.
+    """
+    found = Path(path)
+    if not found.exists():
+        raise UserError(f"{what} does not exist: {found}. Check the path.")
+    return found
