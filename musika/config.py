@@ -62,7 +62,7 @@ class CompactWidths:
         level2_frame: Channels to which a frame is projected before frames are joined to a patch.
         level2_hidden: Width of the networks that run at the latent rate.
         level2_blocks: Residual blocks in each of them.
-        floor_db: Level under which magnitudes are silence to the principal components.
+        floor_db: Level of a bin (a full-scale sine has about 54 dB) that counts as silence to the components.
         latent_noise: Standard deviation of the noise on the latents in training.
     """
 
@@ -73,7 +73,7 @@ class CompactWidths:
     level2_frame: int = 128
     level2_hidden: int = 512
     level2_blocks: int = 2
-    floor_db: float = -40.0
+    floor_db: float = -4.0
     latent_noise: float = 0.03
 
 
@@ -189,7 +189,9 @@ class CodecPhaseConfig:
         latent: Weight of the distance of level-1 latents.
         adversarial: Weight of the critic's judgement.
         adversarial_from: Share of the steps after which the critic judges.
-        end_to_end: Whether the networks that the published recipe freezes in this phase are trained too.
+        through_level2: Share of the crops whose level-1 latents pass through level 2 (phases of the level-1 decoder).
+        trains: Networks trained in this phase, instead of the published recipe's: of ``level1_encoder``,
+            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``.
     """
 
     steps: int = 0
@@ -203,7 +205,8 @@ class CodecPhaseConfig:
     latent: float = 0.0
     adversarial: float = 0.0
     adversarial_from: float = 0.5
-    end_to_end: bool = False
+    through_level2: float = 0.0
+    trains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,6 @@ class CodecTrainingConfig:
         component_patches: Patches from which the principal components are measured.
         gain_low_db: Lowest random gain of a crop.
         gain_high_db: Highest random gain of a crop.
-        ema: Decay of the averaged weights that are saved; 0 leaves averaging out.
         save_every: Steps between two saves.
         held_out: Share of the files kept for held-out audio and scores.
         seed: Seed of initial weights, crops and noise.
@@ -230,7 +232,6 @@ class CodecTrainingConfig:
     component_patches: int = 9000
     gain_low_db: float = -15.0
     gain_high_db: float = 5.0
-    ema: float = 0.0
     save_every: int = 1000
     held_out: float = 0.05
     seed: int = 0

@@ -1,0 +1,385 @@
+"""The codec: stereo audio <-> latents, any length in flat memory.
+
+    audio --analyse--> log-magnitude --level1.encode--> --level2.encode--> latents
+    latents --level2.decode--> --level1.decode--> (log-magnitude, phase) --synthesise--> --limit--> audio
+
+Both ways go in blocks of one fixed shape that lie on a fixed grid in time, so what comes out does not depend on which
+stretch is asked for, nor on how it is cut into pieces. While a network works on one block, the transforms of its
+neighbour run beside it.
+
+Encoding puts ``overlap`` zeros before the audio; decoding leaves the samples of that stretch out again. So every sample
+lies under as many frames as any other, and a round trip keeps the length.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from musika.audio import limiter, spectral
+from musika.autoencoder import graphs, level1, level2
+from musika.checks import UserError, check_choice
+from musika.config import Config
+from musika.weights import fingerprint, load_weights, save_weights
+
+Floats = NDArray[np.float32]
+LatentSource = Callable[[int, int], Floats]
+
+BLOCK_STEPS = 128  # 12 s at 10.77 latents a second: longer blocks are 2 % faster, shorter ones start sooner
+WEIGHTS_FILE = "codec.weights.h5"
+_BUILDERS = {
+    "level1_encoder": level1.build_level1_encoder,
+    "level2_encoder": level2.build_level2_encoder,
+    "level1_decoder": level1.build_level1_decoder,
+    "level2_decoder": level2.build_level2_decoder,
+}
+
+
+def _as_stereo(audio: NDArray) -> Floats:
+    """Check a waveform; a single channel is doubled."""
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if samples.ndim != 2 or samples.shape[1] not in (1, 2):
+        raise UserError(
+            "codec: audio must have the shape (samples, 2), or (samples,) for one channel."
+            f" Received: shape {np.shape(audio)}. Mix other channels down first."
+        )
+    if not np.isfinite(samples).all():
+        raise UserError("codec: audio must hold finite numbers only. Received: NaN or infinity. Repair the file first.")
+    return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
+
+
+def _stretch(latents: Floats, first: int, steps: int) -> Floats:
+    """A stretch of finite latents; beyond either end the last step is held."""
+    return latents[np.clip(np.arange(first, first + steps), 0, len(latents) - 1)]
+
+
+class Codec:
+    """The two-level autoencoder with everything around its four networks.
+
+    Args:
+        config: The config; ``sample_rate``, ``spectral`` and ``codec`` matter.
+        networks: ``level1_encoder``, ``level2_encoder``, ``level1_decoder`` and ``level2_decoder``; new ones with
+            random weights when left out.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor has it and the mean error in
+            log-magnitude stays under 0.1 dB. It concerns decoding only; latents are always made in float32.
+        bfloat16_error_db: That error, if it was measured before; measured when needed if left out.
+
+    Attributes:
+        config: The config.
+        networks: The four networks by name.
+
+    Raises:
+        UserError: If the precision is unknown.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        networks: dict[str, keras.Model] | None = None,
+        precision: str = "auto",
+        bfloat16_error_db: float | None = None,
+    ):
+        check_choice(precision, "precision", graphs.PRECISIONS)
+        self.config = config
+        self.networks = networks or {name: build(config) for name, build in _BUILDERS.items()}
+        self._wanted_precision = precision
+        self._error_db = bfloat16_error_db
+        self._graphs: dict[str, keras.Model] = {}
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return self.config.sample_rate
+
+    @property
+    def block_samples(self) -> int:
+        """Samples in one block of the time grid."""
+        return BLOCK_STEPS * self.config.latent_hop
+
+    @property
+    def hash(self) -> str:
+        """Fingerprint of settings and weights as they are now: 16 hexadecimal digits, the same at half precision."""
+        settings = {
+            "sample_rate": self.config.sample_rate,
+            "spectral": dataclasses.asdict(self.config.spectral),
+            "codec": dataclasses.asdict(self.config.codec),
+        }
+        return fingerprint(settings, [self.networks[name] for name in _BUILDERS])
+
+    @property
+    def precision(self) -> str:
+        """The precision in which this codec decodes on this machine, ``float32`` or ``bfloat16``."""
+        if self._wanted_precision == "auto":
+            fine = graphs.cpu_has_bfloat16() and self.bfloat16_error_db < graphs.AUTO_ERROR_DB
+            self._wanted_precision = "bfloat16" if fine else "float32"
+        return self._wanted_precision
+
+    @property
+    def bfloat16_error_db(self) -> float:
+        """Mean absolute error in dB of the decoder's log-magnitudes in bfloat16, on a short made-up sound."""
+        if self._error_db is None:
+            probe = graphs.probe_audio(self.sample_rate, self.block_samples - self.config.spectral.overlap)
+            context = self.config.codec.context_latents
+            window = _stretch(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
+            levels = [self._run_decoders(window, 0, 0, dtype)[0] for dtype in ("float32", "bfloat16")]
+            self._error_db = float(np.abs(levels[0] - levels[1]).mean()) * self.config.spectral.level_scale_db
+        return self._error_db
+
+    # Encoding
+
+    def steps_for(self, samples: int) -> int:
+        """Count the latent steps of a waveform.
+
+        Args:
+            samples: Its length.
+
+        Returns:
+            The number of steps; 0 for no samples.
+        """
+        return math.ceil((samples + self.config.spectral.overlap) / self.config.latent_hop) if samples else 0
+
+    def encode(self, audio: NDArray) -> Floats:
+        """Encode a waveform.
+
+        Args:
+            audio: Waveform in [-1, 1] of shape ``(samples, 2)``; ``(samples,)`` and ``(samples, 1)`` are doubled.
+
+        Returns:
+            Latents, float32 of shape ``(steps, 2 * latent_channels)``: the left channel's, then the right channel's.
+
+        Raises:
+            UserError: If the shape is another one, or there is a NaN.
+        """
+        blocks = list(self.encode_stream([audio]))
+        return np.concatenate(blocks) if blocks else np.zeros((0, 2 * self.config.codec.latent_channels), np.float32)
+
+    def encode_stream(self, blocks: Iterable[NDArray]) -> Iterator[Floats]:
+        """Encode a waveform that comes in pieces, in flat memory.
+
+        Args:
+            blocks: Consecutive pieces of a waveform, each as `encode` takes it, of any lengths.
+
+        Yields:
+            Consecutive pieces of the latents; joined they are what `encode` gives, to the byte.
+
+        Raises:
+            UserError: If a piece has a wrong shape or holds a NaN.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            pending: Future | None = None
+            for window, steps in self._audio_windows(blocks):
+                level = spectral.log_magnitude(spectral.analyse(window, self.config.spectral), self.config.spectral)
+                if pending is not None:
+                    yield pending.result()
+                pending = pool.submit(self._run_encoders, level, steps)
+            if pending is not None:
+                yield pending.result()
+
+    def _audio_windows(self, blocks: Iterable[NDArray]) -> Iterator[tuple[Floats, int]]:
+        """Cut audio into what one run of the encoders sees, and say how many steps of the result count."""
+        hop, overlap = self.config.latent_hop, self.config.spectral.overlap
+        context = self.config.codec.context_latents * hop
+        length = self.block_samples + 2 * context + overlap
+        buffer = np.zeros((context + overlap, 2), np.float32)
+        samples, made = 0, 0
+        for piece in blocks:
+            stereo = _as_stereo(piece)
+            samples += len(stereo)
+            for start in range(0, len(stereo), self.block_samples):
+                buffer = np.concatenate([buffer, stereo[start : start + self.block_samples]])
+                while len(buffer) > length:
+                    yield buffer[:length], BLOCK_STEPS
+                    made += BLOCK_STEPS
+                    buffer = buffer[self.block_samples :]
+        while made < self.steps_for(samples):
+            window = np.zeros((length, 2), np.float32)
+            window[: len(buffer)] = buffer[:length]
+            yield window, min(BLOCK_STEPS, self.steps_for(samples) - made)
+            made += BLOCK_STEPS
+            buffer = buffer[self.block_samples :]
+
+    def _run_encoders(self, level: Floats, steps: int) -> Floats:
+        """Scaled log-magnitudes ``(2, frames, bins)`` of one block to its latents ``(steps, 2L)``."""
+        if "encode" not in self._graphs:
+            encoders = self.networks["level1_encoder"], self.networks["level2_encoder"]
+            self._graphs["encode"] = graphs.build_encode_graph(self.config, *encoders, BLOCK_STEPS)
+        latents = self._graphs["encode"].predict_on_batch(level)
+        return np.concatenate([latents[0], latents[1]], axis=-1)[:steps]
+
+    # Decoding
+
+    def decode(self, latents: Floats, noise: bool = True, samples: int | None = None, seed: int = 0) -> Floats:
+        """Decode latents to a waveform.
+
+        Args:
+            latents: Array of shape ``(steps, 2 * latent_channels)``.
+            noise: Whether the decoders add their noise.
+            samples: Length of the result; as much as the latents hold when left out.
+            seed: Seed of the noise.
+
+        Returns:
+            float32 waveform of shape ``(samples, 2)``, within [-1, 1] by the limiter.
+
+        Raises:
+            UserError: If the latents have a wrong shape or hold a NaN, or do not reach as far as ``samples``.
+        """
+        blocks = list(self.decode_stream(latents, noise, samples, seed))
+        return np.concatenate(blocks) if blocks else np.zeros((0, 2), np.float32)
+
+    def decode_stream(
+        self, latents: Floats, noise: bool = True, samples: int | None = None, seed: int = 0
+    ) -> Iterator[Floats]:
+        """Decode latents in flat memory. Arguments are those of `decode`.
+
+        Args:
+            latents: Array of shape ``(steps, 2 * latent_channels)``.
+            noise: Whether the decoders add their noise.
+            samples: Length of the result; as much as the latents hold when left out.
+            seed: Seed of the noise.
+
+        Returns:
+            Iterator over consecutive pieces of the waveform.
+
+        Raises:
+            UserError: If the latents have a wrong shape or hold a NaN, or do not reach as far as ``samples``.
+        """
+        latents = np.asarray(latents, dtype=np.float32)
+        channels = 2 * self.config.codec.latent_channels
+        if latents.ndim != 2 or latents.shape[1] != channels:
+            raise UserError(
+                f"codec: latents must have the shape (steps, {channels}). Received: shape {latents.shape}."
+                " Decode them with the codec that made them."
+            )
+        if not np.isfinite(latents).all():
+            raise UserError("codec: latents must hold finite numbers only. Received: NaN or infinity. Encode them again.")
+        held = max(0, len(latents) * self.config.latent_hop - self.config.spectral.overlap)
+        if samples is None:
+            samples = held
+        elif not 0 <= samples <= held:
+            raise UserError(f"codec: {len(latents)} latent steps hold 0 to {held} samples. Received: samples={samples}")
+        return self.play(functools.partial(_stretch, latents), 0, samples, seed if noise else None)
+
+    def play(self, source: LatentSource, start: int, stop: int | None, noise_seed: int | None) -> Iterator[Floats]:
+        """Decode any stretch of endless latents; everything that sounds comes through here.
+
+        Time zero is the first sample that is whole when nothing before step 0 is decoded: sample ``overlap`` of the
+        frames from step 0 on.
+
+        Args:
+            source: Gives latents ``(steps, 2 * latent_channels)`` for a first step, which may be negative, and a count.
+            start: First sample.
+            stop: Sample to stop before; None to go on for ever.
+            noise_seed: Seed of the decoders' noise; None leaves the noise out.
+
+        Yields:
+            Consecutive pieces of the waveform, ``(samples, 2)``, at most a block long, the same whatever ``start`` is.
+        """
+        settings, size = self.config.spectral, self.block_samples
+        head = start + settings.overlap  # counted from the first frame of step 0
+        end = math.inf if stop is None else stop + settings.overlap
+        first = head // size
+        if head - first * size < settings.overlap:
+            first -= 1  # its tail sounds into the first samples
+        last = None if stop is None else (end - 1) // size
+        blocks = itertools.count(first) if last is None else iter(range(first, int(last) + 1))
+        tail = np.zeros((settings.overlap, 2), np.float32)
+        for block, (level, phase) in self._decoded_blocks(source, blocks if end > head else iter(()), noise_seed):
+            wave = spectral.synthesise_scaled(level, phase, settings)
+            wave[: settings.overlap] += tail
+            tail = wave[size:].copy()
+            cut = slice(max(head - block * size, 0), min(end - block * size, size))
+            if cut.start < cut.stop:
+                yield limiter.soft_limit(np.ascontiguousarray(wave[cut]))
+
+    def _decoded_blocks(
+        self, source: LatentSource, blocks: Iterator[int], noise_seed: int | None
+    ) -> Iterator[tuple[int, tuple[Floats, Floats]]]:
+        """Run the decoders one block ahead of whoever takes the results."""
+        precision = self.precision
+
+        def work(block: int) -> tuple[int, tuple[Floats, Floats]]:
+            context = self.config.codec.context_latents
+            window = source(block * BLOCK_STEPS - context, BLOCK_STEPS + 2 * context)
+            return block, self._run_decoders(window, block, noise_seed, precision)
+
+        with ThreadPoolExecutor(1) as pool:
+            ahead = [pool.submit(work, block) for block in itertools.islice(blocks, 1)]
+            while ahead:
+                result = ahead.pop().result()
+                ahead = [pool.submit(work, block) for block in itertools.islice(blocks, 1)]
+                yield result
+
+    def _run_decoders(
+        self, window: Floats, block: int, noise_seed: int | None, precision: str
+    ) -> tuple[Floats, Floats]:
+        """Latents of one block and its context to scaled log-magnitudes and phase of the block, channels first."""
+        names = ["level2_decoder", "level1_decoder"]
+        codec = self.config.codec
+        if precision not in self._graphs:
+            networks = [self.networks[name] for name in names]
+            if precision != "float32":
+                networks = [
+                    graphs.copy_at(_BUILDERS[name], self.config, self.networks[name], precision) for name in names
+                ]
+            self._graphs[precision] = graphs.build_decode_graph(self.config, *networks, BLOCK_STEPS)
+        inputs = [np.stack(np.split(window, 2, axis=-1))]
+        frames = len(window) * codec.frames_per_latent
+        for level, name in zip((2, 1), names, strict=True):
+            layers = self.networks[name].noise_layers
+            if layers and noise_seed is None:
+                inputs.append(np.zeros((2, frames, layers), np.float32))
+            elif layers:
+                inputs.append(graphs.decoder_noise(noise_seed, block, frames, layers, level))
+        level_out, phase = self._graphs[precision].predict_on_batch(inputs)
+        margin = codec.context_latents * codec.frames_per_latent
+        return level_out[:, margin : frames - margin], phase[:, margin : frames - margin]
+
+    # Files
+
+    def save(self, folder: str | Path, weights_dtype: str = "float32") -> Path:
+        """Write the weights into a folder as ``codec.weights.h5``.
+
+        Args:
+            folder: An existing folder.
+            weights_dtype: ``float32``, or ``float16`` for half the size.
+
+        Returns:
+            The file.
+
+        Raises:
+            UserError: If ``weights_dtype`` is neither.
+        """
+        return save_weights(self.networks, Path(folder) / WEIGHTS_FILE, weights_dtype)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, config: Config, precision: str = "auto", bfloat16_error_db: float | None = None
+    ) -> Codec:
+        """Read a codec from the folder that `save` wrote to.
+
+        Args:
+            folder: The folder.
+            config: The config that the codec was built from.
+            precision: As for `Codec`.
+            bfloat16_error_db: As for `Codec`.
+
+        Returns:
+            The codec.
+
+        Raises:
+            UserError: If the weights are missing, damaged or of other sizes.
+        """
+        codec = cls(config, precision=precision, bfloat16_error_db=bfloat16_error_db)
+        load_weights(codec.networks, Path(folder) / WEIGHTS_FILE)
+        return codec

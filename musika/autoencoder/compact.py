@@ -1,0 +1,338 @@
+"""The compact codec: both levels are principal components plus a small learned residual.
+
+Level 1 maps a frame of soft-floored, weighted log-magnitudes to its principal components; level 2 maps a patch of
+``frames_per_latent`` such frames to the principal components of patches. Around both lies a residual network that starts
+near zero, so the codec is usable as soon as the components are measured (seconds) and training only improves it. Phase has
+no linear path: it is learned, as the cosine and sine of each bin in a frame that turns with the bin's centre frequency.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from musika.config import Config
+
+_EMPHASIS_CORNER_HZ = 300.0  # pre-emphasis of about 3.6 dB an octave above it, as hearing weighs broadband noise
+_EMPHASIS_TOP_HZ = 12000.0
+_EMPHASIS_POWER = 0.3
+_WEIGHT_CORNER_HZ = 1500.0  # bins above it are many and weigh less each
+_SMALL = 1e-3  # variance scale of residual outputs: near zero at the start
+_LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
+
+
+def bin_frequencies(config: Config) -> np.ndarray:
+    """Centre frequencies of the bins.
+
+    Args:
+        config: The config.
+
+    Returns:
+        Array `(bins,)` in Hz.
+    """
+    return np.arange(config.spectral.bins) * config.sample_rate / config.spectral.fft_length
+
+
+def emphasis(config: Config) -> np.ndarray:
+    """Pre-emphasis of each bin.
+
+    Args:
+        config: The config.
+
+    Returns:
+        Array `(bins,)`, natural logarithm of an amplitude factor.
+    """
+    frequency = np.minimum(bin_frequencies(config), _EMPHASIS_TOP_HZ)
+    return (_EMPHASIS_POWER * np.log1p((frequency / _EMPHASIS_CORNER_HZ) ** 2)).astype("float32")
+
+
+def bin_weights(config: Config) -> np.ndarray:
+    """Weight of each bin in the principal components.
+
+    Args:
+        config: The config.
+
+    Returns:
+        Array `(bins,)`, 1 at 0 Hz and falling.
+    """
+    return np.sqrt(1.0 / (1.0 + bin_frequencies(config) / _WEIGHT_CORNER_HZ)).astype("float32")
+
+
+def initial_turn(config: Config) -> np.ndarray:
+    """Sign pattern ``(-1) ** k`` that moves the phase reference of a frame to its centre.
+
+    Args:
+        config: The config.
+
+    Returns:
+        Array `(bins,)` of 1 and -1.
+    """
+    return np.where(np.arange(config.spectral.bins) % 2, -1.0, 1.0).astype("float32")
+
+
+class SoftFloor:
+    """The map between scaled log-magnitudes and what the principal components see.
+
+    ``y = weight * ln(amplitude * emphasis + floor)``; backwards the floor is taken off softly.
+    """
+
+    def __init__(self, config: Config):
+        spectral = config.spectral
+        self.scale = spectral.level_scale_db * math.log(10) / 20
+        self.offset = spectral.level_offset_db * math.log(10) / 20
+        self.floor = config.codec.compact.floor_db * math.log(10) / 20
+        self.emphasis = emphasis(config)
+        self.weights = bin_weights(config)
+        self.inverse_weights = 1.0 / self.weights
+        self.amplitude_scale = 0.5 * np.exp(self.floor - self.emphasis)
+
+    def forward(self, level: Any) -> Any:
+        """Scaled log-magnitudes `(..., bins)` to weighted soft-floored ones."""
+        amplitude = ops.exp(level * self.scale + (self.offset + self.emphasis))
+        return ops.log(amplitude + math.exp(self.floor)) * self.weights
+
+    def backward(self, value: Any) -> Any:
+        """The inverse of `forward`: amplitudes, which the soft floor keeps above 0 and differentiable."""
+        floor = math.exp(self.floor)
+        above = ops.exp(ops.minimum(value * self.inverse_weights, 12.0)) * (1.0 / floor) - 1.0
+        return (above + ops.sqrt(above * above + 0.01)) * self.amplitude_scale
+
+    def level(self, amplitude: Any) -> Any:
+        """Scaled log-magnitudes of amplitudes."""
+        return (ops.log(amplitude) - self.offset) * (1.0 / self.scale)
+
+
+@keras.saving.register_keras_serializable("musika")
+class Components(layers.Layer):
+    """A fixed affine map: ``(x - mean) @ basis`` or, backwards, ``x @ basis.T + mean``."""
+
+    def __init__(self, inputs: int, outputs: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.inputs, self.outputs = inputs, outputs
+        self.mean = self.add_weight(shape=(inputs,), initializer="zeros", trainable=False, name="mean")
+        self.basis = self.add_weight(shape=(inputs, outputs), initializer="glorot_normal", trainable=False, name="basis")
+        self.scale = self.add_weight(shape=(outputs,), initializer="ones", trainable=False, name="scale")
+
+    def call(self, x: Any, backward: bool = False) -> Any:
+        """Project `(..., inputs)` to `(..., outputs)`, or back."""
+        mean, basis, scale = (ops.cast(item, x.dtype) for item in (self.mean, self.basis, self.scale))
+        if backward:
+            return ops.matmul(x * scale, ops.transpose(basis)) + mean
+        return ops.matmul(x - mean, basis) / scale
+
+
+@keras.saving.register_keras_serializable("musika")
+class ResidualBlock(layers.Layer):
+    """``x + dense(silu(conv3(normalise(x))))`` with an output that starts small."""
+
+    def __init__(self, width: int, dilation: int = 1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.normalise = layers.LayerNormalization(dtype=self.dtype_policy)
+        self.convolve = layers.Conv1D(width, 3, dilation_rate=dilation, padding="same", dtype=self.dtype_policy)
+        self.project = layers.Dense(
+            width, kernel_initializer=keras.initializers.VarianceScaling(0.1), dtype=self.dtype_policy
+        )
+
+    def call(self, x: Any) -> Any:
+        """Map `(batch, time, width)` to the same shape."""
+        return x + self.project(ops.silu(self.convolve(self.normalise(x))))
+
+
+def _dense(units: int, dtype: Any, scale: float = 1.0, **kwargs: Any) -> layers.Dense:
+    return layers.Dense(units, kernel_initializer=keras.initializers.VarianceScaling(scale), dtype=dtype, **kwargs)
+
+
+class _Network(keras.Model):
+    """A network without noise inputs."""
+
+    noise_layers = 0
+
+
+class Level1Encoder(_Network):
+    """Frames of scaled log-magnitudes `(batch, frames, bins)` to `(batch, frames, level1_channels)`."""
+
+    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
+        super().__init__(dtype=dtype, **kwargs)
+        widths = config.codec.compact
+        self.soft_floor = SoftFloor(config)
+        self.components = Components(config.spectral.bins, config.codec.level1_channels, dtype="float32")
+        self.first = _dense(widths.level1_hidden, dtype)
+        self.second = _dense(widths.level1_hidden, dtype)
+        self.last = _dense(config.codec.level1_channels, dtype, _SMALL)
+
+    def call(self, level: Any) -> Any:
+        """See the class."""
+        weighted = self.soft_floor.forward(ops.cast(level, "float32"))
+        hidden = ops.silu(self.first(level))
+        hidden = hidden + ops.silu(self.second(hidden))
+        return self.components(weighted) + ops.cast(self.last(hidden), "float32")
+
+
+class Level1Decoder(_Network):
+    """Level-1 latents `(batch, frames, level1_channels)` to log-magnitudes and the phasor of each bin."""
+
+    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
+        super().__init__(dtype=dtype, **kwargs)
+        widths, bins = config.codec.compact, config.spectral.bins
+        self.frames_per_latent = config.codec.frames_per_latent
+        self.soft_floor = SoftFloor(config)
+        self.turn = initial_turn(config)
+        self.components = Components(bins, config.codec.level1_channels, dtype=dtype)
+        self.input_scale = self.add_weight(
+            shape=(config.codec.level1_channels,), initializer="ones", trainable=False, name="input_scale"
+        )
+        self.first = layers.Conv1D(widths.trunk, 3, padding="same", dtype=dtype)
+        self.position = self.add_weight(
+            shape=(self.frames_per_latent, widths.trunk), initializer="random_normal", name="position"
+        )
+        self.blocks = [ResidualBlock(widths.trunk, 2**index, dtype=dtype) for index in range(widths.trunk_blocks)]
+        self.head = _dense(widths.head, dtype)
+        self.magnitude = _dense(bins, dtype, _SMALL)
+        self.phase = _dense(2 * bins, dtype)
+
+    def call(self, level1: Any) -> Any:
+        """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
+        amplitude, cosine, sine, inverse = self._heads(level1)
+        phasor = ops.concatenate([cosine * (inverse * self.turn), sine * (inverse * self.turn)], axis=-1)
+        return self.soft_floor.level(amplitude), phasor
+
+    def spectrum(self, level1: Any) -> tuple[Any, Any]:
+        """Real and imaginary part of the spectrum, without the detour over log-magnitudes.
+
+        Args:
+            level1: Level-1 latents `(batch, frames, level1_channels)`.
+
+        Returns:
+            Two tensors `(batch, frames, bins)`, float32.
+        """
+        amplitude, cosine, sine, inverse = self._heads(level1)
+        factor = amplitude * (inverse * self.turn)
+        return factor * cosine, factor * sine
+
+    def _heads(self, level1: Any) -> tuple[Any, Any, Any, Any]:
+        """Amplitudes, the unnormalised phasor's two parts and its inverse length."""
+        hidden = self.first(level1 * ops.cast(self.input_scale, level1.dtype))
+        frames, width = hidden.shape[1], hidden.shape[2]
+        position = ops.tile(self.position, (frames // self.frames_per_latent, 1))
+        hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
+        for block in self.blocks:
+            hidden = block(hidden)
+        hidden = ops.silu(self.head(hidden))
+        weighted = self.components(level1, backward=True) + self.magnitude(hidden)
+        cosine, sine = ops.split(ops.cast(self.phase(hidden), "float32"), 2, axis=-1)
+        inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
+        return self.soft_floor.backward(ops.cast(weighted, "float32")), cosine, sine, inverse
+
+
+class Level2Encoder(_Network):
+    """Level-1 latents `(batch, frames, level1_channels)` to latents `(batch, steps, latent_channels)`."""
+
+    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
+        super().__init__(dtype=dtype, **kwargs)
+        codec, widths = config.codec, config.codec.compact
+        self.patch = codec.frames_per_latent * codec.level1_channels
+        self.joined = codec.frames_per_latent * widths.level2_frame
+        self.components = Components(self.patch, codec.latent_channels, dtype="float32")
+        self.frame = _dense(widths.level2_frame, dtype)
+        self.first = _dense(widths.level2_hidden, dtype)
+        self.blocks = [ResidualBlock(widths.level2_hidden, dtype=dtype) for _ in range(widths.level2_blocks)]
+        self.normalise = layers.LayerNormalization(dtype=dtype)
+        self.last = _dense(codec.latent_channels, dtype, _SMALL)
+
+    def call(self, level1: Any) -> Any:
+        """See the class."""
+        steps = level1.shape[1] * level1.shape[2] // self.patch
+        linear = self.components(ops.reshape(ops.cast(level1, "float32"), (-1, steps, self.patch)))
+        hidden = self.first(ops.reshape(ops.silu(self.frame(level1)), (-1, steps, self.joined)))
+        for block in self.blocks:
+            hidden = block(hidden)
+        residual = ops.cast(self.last(self.normalise(hidden)), "float32")
+        return ops.clip(linear, -_LATENT_LIMIT, _LATENT_LIMIT) + residual
+
+
+class Level2Decoder(_Network):
+    """Latents `(batch, steps, latent_channels)` to level-1 latents `(batch, frames, level1_channels)`."""
+
+    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
+        super().__init__(dtype=dtype, **kwargs)
+        codec, widths = config.codec, config.codec.compact
+        self.frames_per_latent, self.level1_channels = codec.frames_per_latent, codec.level1_channels
+        self.components = Components(codec.frames_per_latent * codec.level1_channels, codec.latent_channels, dtype=dtype)
+        self.first = layers.Conv1D(widths.level2_hidden, 3, padding="same", dtype=dtype)
+        self.blocks = [ResidualBlock(widths.level2_hidden, dtype=dtype) for _ in range(widths.level2_blocks)]
+        self.frames = _dense(codec.frames_per_latent * widths.level2_frame, dtype)
+        self.level2_frame = widths.level2_frame
+        self.last = _dense(codec.level1_channels, dtype, _SMALL)
+
+    def call(self, latents: Any) -> Any:
+        """See the class."""
+        frames = latents.shape[1] * self.frames_per_latent
+        hidden = self.first(latents)
+        for block in self.blocks:
+            hidden = block(hidden)
+        hidden = ops.reshape(self.frames(ops.silu(hidden)), (-1, frames, self.level2_frame))
+        linear = ops.reshape(self.components(latents, backward=True), (-1, frames, self.level1_channels))
+        return linear + self.last(ops.silu(hidden))
+
+
+def _built(network: keras.Model, steps: int, channels: int) -> keras.Model:
+    network(np.zeros((1, steps, channels), "float32"))
+    return network
+
+
+def build_level1_encoder(config: Config, dtype: str | None = None) -> keras.Model:
+    """Build the compact level-1 encoder. See `Level1Encoder`.
+
+    Args:
+        config: The config.
+        dtype: Type of its computation.
+
+    Returns:
+        The network, built.
+    """
+    return _built(Level1Encoder(config, dtype, name="level1_encoder"), 8, config.spectral.bins)
+
+
+def build_level1_decoder(config: Config, dtype: str | None = None) -> keras.Model:
+    """Build the compact level-1 decoder. See `Level1Decoder`.
+
+    Args:
+        config: The config.
+        dtype: Type of its computation.
+
+    Returns:
+        The network, built.
+    """
+    frames = config.codec.frames_per_latent
+    return _built(Level1Decoder(config, dtype, name="level1_decoder"), frames, config.codec.level1_channels)
+
+
+def build_level2_encoder(config: Config, dtype: str | None = None) -> keras.Model:
+    """Build the compact level-2 encoder. See `Level2Encoder`.
+
+    Args:
+        config: The config.
+        dtype: Type of its computation.
+
+    Returns:
+        The network, built.
+    """
+    frames = config.codec.frames_per_latent
+    return _built(Level2Encoder(config, dtype, name="level2_encoder"), frames, config.codec.level1_channels)
+
+
+def build_level2_decoder(config: Config, dtype: str | None = None) -> keras.Model:
+    """Build the compact level-2 decoder. See `Level2Decoder`.
+
+    Args:
+        config: The config.
+        dtype: Type of its computation.
+
+    Returns:
+        The network, built.
+    """
+    return _built(Level2Decoder(config, dtype, name="level2_decoder"), 4, config.codec.latent_channels)

@@ -1,0 +1,152 @@
+"""The codec's whole encode and decode paths as one compiled graph each, and the precision in which they run.
+
+A graph has one fixed shape: both audio channels of one block are its batch. So it is traced once, and what it gives for
+a block depends on that block alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from musika.config import Config
+
+_STREAM_DECODER = 16  # Philox streams below it belong to the coordinate path; one a level, one a channel from here on
+_WORD = 2**64
+PRECISIONS = ["auto", "float32", "bfloat16"]
+AUTO_ERROR_DB = 0.1  # mean error in log-magnitude that "auto" accepts for bfloat16
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this machine's processor multiplies bfloat16 itself (AVX512-BF16 or AMX), as Linux reports it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def decoder_noise(seed: int, block: int, frames: int, layers: int, level: int) -> np.ndarray:
+    """The noise that a decoder adds in one block of a piece, for both audio channels.
+
+    Args:
+        seed: Seed of the noise, from 0 to 2**63 - 1.
+        block: Which block, counted from time zero; may be negative.
+        frames: Frames of the block.
+        layers: The decoder's ``noise_layers``.
+        level: 1 or 2.
+
+    Returns:
+        float32 array of shape ``(2, frames, layers)``, standard normal, a function of the arguments alone.
+    """
+    channels = []
+    for channel in range(2):
+        key = np.array([seed % _WORD, _STREAM_DECODER + 2 * level + channel], dtype=np.uint64)
+        counter = np.array([0, 0, block % _WORD, 0], dtype=np.uint64)
+        random = np.random.Generator(np.random.Philox(key=key, counter=counter))
+        channels.append(random.standard_normal((frames, layers), dtype=np.float32))
+    return np.stack(channels)
+
+
+def call_network(network: keras.Model, x: Any, noise: Any = None) -> Any:
+    """Call a network with its noise, if it takes any."""
+    return network([x, noise]) if network.noise_layers else network(x)
+
+
+def _compiled(inputs: list[Any], outputs: Any) -> keras.Model:
+    """A model whose ``predict_on_batch`` is one compiled graph. XLA is left off: it was slower on CPUs."""
+    model = keras.Model(inputs, outputs)
+    model.compile(jit_compile=False)
+    return model
+
+
+def build_decode_graph(config: Config, level2: keras.Model, level1: keras.Model, steps: int) -> keras.Model:
+    """Join both decoders.
+
+    The way on from magnitude and phase to a waveform is left to `musika.audio.spectral.synthesise_scaled`: done in
+    NumPy, a few frames at a time in the processor's cache, it costs half of what it costs as operations of this graph.
+
+    Args:
+        config: The config.
+        level2: Level-2 decoder.
+        level1: Level-1 decoder.
+        steps: Latent steps of a block; ``context_latents`` more on either side go in, and their frames come out too.
+
+    Returns:
+        A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to scaled
+        log-magnitudes and phase. A noise input is there only if its decoder takes noise.
+    """
+    codec = config.codec
+    total = steps + 2 * codec.context_latents
+    inputs = [keras.Input((total, codec.latent_channels))]
+    noises = []
+    for network in (level2, level1):
+        noises.append(keras.Input((total * codec.frames_per_latent, network.noise_layers)) if network.noise_layers else None)
+    level, phase = call_network(level1, call_network(level2, inputs[0], noises[0]), noises[1])
+    outputs = [ops.cast(level, "float32"), ops.cast(phase, "float32")]
+    return _compiled(inputs + [noise for noise in noises if noise is not None], outputs)
+
+
+def build_encode_graph(config: Config, level1: keras.Model, level2: keras.Model, steps: int) -> keras.Model:
+    """Join both encoders.
+
+    Args:
+        config: The config.
+        level1: Level-1 encoder.
+        level2: Level-2 encoder.
+        steps: Latent steps that come out; the frames of ``context_latents`` more on either side go in.
+
+    Returns:
+        A compiled model from scaled log-magnitudes `(batch, frames, bins)` to latents `(batch, steps, L)`.
+    """
+    context = config.codec.context_latents
+    frames = (steps + 2 * context) * config.codec.frames_per_latent
+    level = keras.Input((frames, config.spectral.bins))
+    latents = call_network(level2, call_network(level1, level))
+    return _compiled([level], ops.cast(latents[:, context : context + steps], "float32"))
+
+
+def copy_at(build: Any, config: Config, network: keras.Model, dtype: str) -> keras.Model:
+    """Build a network again with another type of numbers and the same weights.
+
+    Args:
+        build: Its builder, called with the config and ``dtype``.
+        config: The config.
+        network: The network.
+        dtype: Such as ``bfloat16``.
+
+    Returns:
+        The copy.
+    """
+    copy = build(config, dtype=dtype)
+    for target, source in zip(copy.weights, network.weights, strict=True):
+        target.assign(ops.cast(ops.convert_to_tensor(source), target.dtype))
+    return copy
+
+
+@functools.lru_cache(maxsize=4)
+def probe_audio(sample_rate: int, samples: int) -> np.ndarray:
+    """A short sound on which precisions are compared: decaying chords and bursts of noise, the same every time.
+
+    Args:
+        sample_rate: Samples a second.
+        samples: Length.
+
+    Returns:
+        float32 array of shape ``(samples, 2)``.
+    """
+    random = np.random.default_rng(16)
+    time = np.arange(samples) / sample_rate
+    beat = time % 0.5
+    sides = []
+    for detune in (1.0, 1.003):
+        tones = sum(np.sin(2 * np.pi * f * detune * time) for f in (55.0, 220.0, 277.2, 329.6, 1108.7))
+        noise = random.standard_normal(samples) * np.exp(-beat * 30)
+        sides.append(0.08 * tones * np.exp(-beat * 5) + 0.1 * noise)
+    return np.stack(sides, axis=1).astype(np.float32)

@@ -1,0 +1,208 @@
+"""Latent files in memory, and random windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from musika.audio.reading import show_path
+from musika.checks import UserError, check_exists
+from musika.data.latents import LATENT_ENDING, load_latents
+
+LEAST_DEVIATION = 1e-4  # a channel that never moves is not blown up by its normalisation
+
+
+class LatentCrops:
+    """Random windows of latent sequences, every possible start equally likely.
+
+    Attributes:
+        window: Latent steps of a window.
+        starts: Number of possible windows.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray], window: int) -> None:
+        """Keep the sequences.
+
+        Args:
+            sequences: Arrays `(steps, 2 * latent_channels)`, each of at least ``window`` steps.
+            window: Latent steps of a window.
+
+        Raises:
+            UserError: If there is none, or one is too short.
+        """
+        if not sequences:
+            raise UserError("there are no latents to train on. Encode some audio with `musika encode`.")
+        for sequence in sequences:
+            if len(sequence) < window:
+                raise UserError(f"a latent sequence needs at least {window} steps. Received: {len(sequence)}")
+        self.window = window
+        self._sequences = [np.asarray(sequence, np.float32) for sequence in sequences]
+        self._ends = np.cumsum([len(sequence) - window + 1 for sequence in sequences])
+        self.starts = int(self._ends[-1])
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Draw windows; half of them, at random, with left and right swapped.
+
+        Args:
+            rng: Source of the choices.
+            count: Number of windows.
+
+        Returns:
+            `(count, window, 2 * latent_channels)` float32.
+        """
+        places = rng.integers(self.starts, size=count)
+        swapped = rng.integers(2, size=count)
+        windows = np.empty((count, self.window, self._sequences[0].shape[1]), np.float32)
+        for row, (place, swap) in enumerate(zip(places, swapped, strict=True)):
+            which = int(np.searchsorted(self._ends, place, side="right"))
+            start = int(place) - (int(self._ends[which - 1]) if which else 0)
+            window = self._sequences[which][start : start + self.window]
+            windows[row] = swap_sides(window) if swap else window
+        return windows
+
+
+def swap_sides(latents: np.ndarray) -> np.ndarray:
+    """Swap left and right.
+
+    Args:
+        latents: `(..., 2 * latent_channels)`, left channels first.
+
+    Returns:
+        The same with the halves of the last axis swapped.
+
+    >>> swap_sides(np.array([1, 2, 3, 4])).tolist()
+    [3, 4, 1, 2]
+    """
+    return np.roll(latents, latents.shape[-1] // 2, axis=-1)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per-channel mean and standard deviation of latents, the same for left and right.
+
+    Attributes:
+        mean: `(latent_channels,)` float32.
+        std: `(latent_channels,)` float32, positive.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def measure(cls, sequences: Sequence[np.ndarray]) -> Normalisation:
+        """Measure the statistics over both sides of all sequences.
+
+        Args:
+            sequences: Arrays `(steps, 2 * latent_channels)`.
+
+        Returns:
+            The statistics.
+        """
+        channels = sequences[0].shape[1] // 2
+        total, squares, count = np.zeros(channels), np.zeros(channels), 0
+        for sequence in sequences:
+            sides = sequence.reshape(-1, channels).astype(np.float64)
+            total += sides.sum(axis=0)
+            squares += np.square(sides).sum(axis=0)
+            count += len(sides)
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - np.square(mean), 0.0))
+        return cls(mean.astype(np.float32), np.maximum(std, LEAST_DEVIATION).astype(np.float32))
+
+    def apply(self, latents: np.ndarray) -> np.ndarray:
+        """Normalise stereo latents.
+
+        Args:
+            latents: `(..., 2 * latent_channels)`.
+
+        Returns:
+            The same shape, float32, of mean 0 and standard deviation 1 where the statistics were measured.
+        """
+        return ((latents - np.tile(self.mean, 2)) / np.tile(self.std, 2)).astype(np.float32)
+
+
+@dataclass
+class LatentData:
+    """The latent files of a folder.
+
+    Attributes:
+        training: Sequences to train on.
+        held_out: Sequences kept for the scores.
+        used: Names of the files that are used.
+        skipped: ``(name, reason)`` of those that are not.
+    """
+
+    training: list[np.ndarray] = field(default_factory=list)
+    held_out: list[np.ndarray] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def load_latent_data(
+    data: str | Path, codec: str, channels: int, window: int, held_out: float, seed: int, codec_name: str = ""
+) -> LatentData:
+    """Load latent files and keep a share of them for the scores.
+
+    Args:
+        data: A folder that is searched with its sub-folders, or one ``.npz`` file.
+        codec: The hash of the codec that must have made them.
+        channels: Stereo latent channels.
+        window: Latent steps of a training window; shorter files are skipped.
+        held_out: Share of the files kept for the scores. Of a single file its end is kept.
+        seed: Chooses which files are kept.
+        codec_name: The codec's name, for messages.
+
+    Returns:
+        The sequences.
+
+    Raises:
+        UserError: If a file is another codec's, or none can be used.
+    """
+    folder = check_exists(data, "the folder of latents")
+    paths = [folder] if folder.is_file() else sorted(folder.rglob(f"*{LATENT_ENDING}"))
+    found, result = [], LatentData()
+    for path in paths:
+        name = show_path(path.name if path == folder else path.relative_to(folder))
+        try:
+            file = load_latents(path)
+        except UserError as error:
+            result.skipped.append((name, str(error)))
+            continue
+        if file.codec != codec:
+            load_latents(path, codec, codec_name)  # raises, naming both codecs
+        if file.latents.shape[1] != channels:
+            result.skipped.append((name, f"{file.latents.shape[1]} latent channels, not {channels}"))
+        elif len(file.latents) < window:
+            reason = f"shorter than a training window: {len(file.latents)} of {window} latent steps"
+            result.skipped.append((name, reason))
+        else:
+            found.append(file.latents)
+            result.used.append(name)
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in result.skipped[:5])
+        raise UserError(
+            f"no latents to train on in {show_path(folder)}: {reasons or 'it holds no latent file'}. "
+            "Encode longer audio with `musika encode`."
+        )
+    result.training, result.held_out = _hold_out(found, held_out, window, seed)
+    return result
+
+
+def _hold_out(
+    found: list[np.ndarray], share: float, window: int, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Keep a share of the sequences apart; of a single long one its end."""
+    if share <= 0:
+        return found, []
+    if len(found) == 1:
+        kept = max(window, round(share * len(found[0])))
+        if len(found[0]) < window + kept:
+            return found, []
+        return [found[0][:-kept]], [found[0][-kept:]]
+    count = min(max(1, round(share * len(found))), len(found) - 1)
+    chosen = set(np.random.default_rng(seed).permutation(len(found))[:count].tolist())
+    training = [sequence for index, sequence in enumerate(found) if index not in chosen]
+    return training, [found[index] for index in sorted(chosen)]

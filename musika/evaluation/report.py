@@ -1,0 +1,95 @@
+"""Reports of measurements: plain tables, JSON, and where they were made."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from musika.checks import UserError
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the versions that a figure depends on.
+
+    Returns:
+        Processor, number of cores, system and versions of Python and the main libraries.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for package in ("tensorflow", "keras", "numpy", "scipy", "librosa", "torch", "musika"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"processor": processor(), "cores": core_count(), "system": platform.platform(), "versions": versions}
+
+
+def core_count() -> int:
+    """Cores that this process may use.
+
+    Returns:
+        Their number.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Name of the processor.
+
+    Returns:
+        The name, as Linux reports it, or what Python knows elsewhere.
+    """
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def table(rows: Mapping[str, Mapping[str, Any]], head: str) -> str:
+    """Format rows as a Markdown table.
+
+    Args:
+        rows: Values by column, by row name.
+        head: Heading of the first column.
+
+    Returns:
+        The table's lines.
+
+    >>> print(table({"speed": {"median": 2.0}}, "measure"))
+    | measure | median |
+    |---|---|
+    | speed | 2.000 |
+    """
+    columns = list(next(iter(rows.values())))
+    lines = ["| " + " | ".join([head, *columns]) + " |", "|" + "---|" * (len(columns) + 1)]
+    for name, values in rows.items():
+        cells = [f"{values[key]:.3f}" if isinstance(values[key], float) else str(values[key]) for key in columns]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def save_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON.
+
+    Args:
+        path: The file.
+        report: What it holds.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write the report {path}: {error}. Give --out another path.") from None

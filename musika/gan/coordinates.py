@@ -1,0 +1,196 @@
+"""The coordinate path: what the generator is told about a place in an endless piece.
+
+Anchors stand on a line, ``anchor_spacing`` steps apart, and the path runs straight from one to the next.
+A step's coordinates are the path at that step followed by the piece's style, which never changes.
+Anchor ``k`` depends on (seed, k) alone, so any stretch of a piece is reached without what came before it.
+
+The path averages neighbouring points, so anchor ``k`` lies between steps ``k * anchor_spacing - 1`` and
+``k * anchor_spacing``; a piece starts ``first_step`` steps after anchor 0, and then every third patch is
+centred on an anchor, as in training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from musika.checks import UserError, check_integer, check_number
+from musika.config import Config
+
+STREAM_ANCHOR = 1
+STREAM_STYLE = 2
+STREAM_NOISE = 3
+LEAST_TRUNCATION = 0.1  # below this, drawing again until a value fits takes too long to be useful
+LARGEST_SEED = 2**63 - 1
+_WORD = 2**64
+
+
+def counter_generator(seed: int, stream: int, index: int) -> np.random.Generator:
+    """A random generator that depends on nothing but its three numbers.
+
+    Args:
+        seed: The piece's seed, from 0 to 2**63 - 1.
+        stream: What is drawn (one of the ``STREAM_`` constants).
+        index: Which one; may be negative.
+
+    Returns:
+        A NumPy generator on Philox, a counter-based bit generator (Salmon et al. 2011): the seed and the stream
+        are its key, and the index is a word of its counter that drawing never reaches.
+
+    >>> bool(counter_generator(7, 1, -3).normal() == counter_generator(7, 1, -3).normal())
+    True
+    """
+    key = np.array([seed % _WORD, stream % _WORD], dtype=np.uint64)
+    counter = np.array([0, 0, index % _WORD, 0], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def _truncated_normal(generator: np.random.Generator, size: int, truncation: float | None) -> np.ndarray:
+    """Normal numbers; those beyond the bound are drawn again."""
+    values = generator.standard_normal(size)
+    if truncation is None:
+        return values
+    outside = np.abs(values) > truncation
+    while outside.any():
+        values[outside] = generator.standard_normal(int(outside.sum()))
+        outside = np.abs(values) > truncation
+    return values
+
+
+def check_truncation(truncation: float | None) -> float | None:
+    """Check the bound of anchors and style.
+
+    Args:
+        truncation: The bound, at least 0.1, or None for no bound.
+
+    Returns:
+        The bound.
+
+    Raises:
+        UserError: If it is out of range.
+    """
+    if truncation is None:
+        return None
+    return check_number(truncation, "truncation", low=LEAST_TRUNCATION, high=100.0)
+
+
+def anchor(seed: int, index: int, channels: int, truncation: float | None = 2.0) -> np.ndarray:
+    """One anchor of a piece.
+
+    Args:
+        seed: The piece's seed.
+        index: Which anchor; may be negative.
+        channels: Its length.
+        truncation: Bound of its values; None for none.
+
+    Returns:
+        `(channels,)` float64, normal with values beyond the bound drawn again.
+
+    >>> anchor(7, 0, 4).shape
+    (4,)
+    """
+    return _truncated_normal(counter_generator(seed, STREAM_ANCHOR, index), channels, truncation)
+
+
+def style(seed: int, channels: int, truncation: float | None = 2.0) -> np.ndarray:
+    """The style of a piece, the same at every step.
+
+    Args:
+        seed: The piece's seed.
+        channels: Its length.
+        truncation: Bound of its values; None for none.
+
+    Returns:
+        `(channels,)` float64.
+    """
+    return _truncated_normal(counter_generator(seed, STREAM_STYLE, 0), channels, truncation)
+
+
+def coordinates(
+    config: Config, seed: int, start_step: int, steps: int, truncation: float | None = 2.0
+) -> np.ndarray:
+    """The coordinates of any stretch of a piece.
+
+    Args:
+        config: The config.
+        seed: The piece's seed, from 0 to 2**63 - 1.
+        start_step: First latent step, counted from the piece's start; may be negative.
+        steps: Number of latent steps.
+        truncation: Bound of anchors and style, at least 0.1; None for none.
+
+    Returns:
+        `(steps, 2 * coordinate_channels)` float32: the interpolated anchors, then the style.
+
+    Raises:
+        UserError: If the seed or the truncation is out of range.
+
+    >>> coordinates(Config(), seed=7, start_step=0, steps=128).shape
+    (128, 128)
+    """
+    check_integer(seed, "seed", 0, LARGEST_SEED)
+    truncation = check_truncation(truncation)
+    settings = config.generator
+    channels, spacing = settings.coordinate_channels, settings.anchor_spacing
+    places = np.arange(steps, dtype=np.int64) + (start_step + settings.first_step)
+    left = places // spacing
+    result = np.empty((steps, 2 * channels), dtype=np.float32)
+    result[:, channels:] = style(seed, channels, truncation)
+    for index in np.unique(left):
+        here = left == index
+        share = ((places[here] - index * spacing) + 0.5)[:, None] / spacing
+        before = anchor(seed, int(index), channels, truncation)
+        after = anchor(seed, int(index) + 1, channels, truncation)
+        result[here, :channels] = before * (1.0 - share) + after * share
+    return result
+
+
+def patch_noise(config: Config, seed: int, patch_index: int, layers: int) -> np.ndarray:
+    """The generator's noise for one patch of a piece.
+
+    Args:
+        config: The config.
+        seed: The piece's seed.
+        patch_index: Which patch, counted from the piece's start; may be negative.
+        layers: The generator's ``noise_layers``.
+
+    Returns:
+        `(patch_latents, layers)` float32, standard normal.
+    """
+    generator = counter_generator(seed, STREAM_NOISE, patch_index)
+    return generator.standard_normal((config.generator.patch_latents, layers), dtype=np.float32)
+
+
+def training_coordinates(rng: np.random.Generator, config: Config, batch: int) -> np.ndarray:
+    """Coordinates of random windows, cut so that patches stay on the anchor grid.
+
+    Of a path through three anchors, a window starts half, one and a half or two and a half patches after
+    the first (64, 192 or 320 of 768 steps in the published graph): one choice for the whole batch.
+
+    Args:
+        rng: Source of the anchors, styles and the choice.
+        config: The config.
+        batch: Number of windows.
+
+    Returns:
+        `(batch, window_latents, 2 * coordinate_channels)` float32.
+
+    Raises:
+        UserError: If the anchor spacing is not a whole number of patches.
+
+    >>> training_coordinates(np.random.default_rng(0), Config(), batch=2).shape
+    (2, 256, 128)
+    """
+    settings = config.generator
+    spacing, patch, channels = settings.anchor_spacing, settings.patch_latents, settings.coordinate_channels
+    if spacing < 2 * patch or spacing % patch:
+        raise UserError(
+            "generator.anchor_spacing must be a multiple of patch_latents, at least two. "
+            f"Received: anchor_spacing={spacing}, patch_latents={patch}"
+        )
+    anchors = rng.standard_normal((batch, 3, channels), dtype=np.float32)
+    styles = rng.standard_normal((batch, 1, channels), dtype=np.float32)
+    start = patch // 2 + patch * int(rng.integers(spacing // patch))
+    places = np.arange(start, start + settings.window_latents)
+    left = places // spacing
+    share = ((places % spacing + 0.5) / spacing).astype(np.float32)[:, None]
+    path = anchors[:, left] * (1 - share) + anchors[:, left + 1] * share
+    return np.concatenate([path, np.broadcast_to(styles, path.shape)], axis=-1)

@@ -1,0 +1,264 @@
+"""Our networks against outputs that the original code computed: every stage on its given input, noise off.
+
+The expected arrays (``expected.npz``) are, with any number of dummy axes of length 1 in between:
+
+==================  ===========================================  ==================================================
+array               shape                                        meaning
+==================  ===========================================  ==================================================
+``coordinates``     (windows, window, 2 * coordinate channels)   the generator's input
+``latents``         (windows, window, 2 * latent channels)       its output; the windows joined are one piece
+``critic``          (windows, 1)                                 judgements of the latents
+``level1_latents``  (2, blocks, frames, level-1 channels)        the piece's first blocks, left and right
+``magnitude``       (2, blocks, frames, bins)                    the same blocks
+``phase``           (2, blocks, frames, bins)                    the same blocks, in units of pi
+``waveform``        (samples, 2)                                 the whole piece, before clipping
+``audio``           (samples,)                                   one channel to encode
+``spectrogram``     (bins, frames)                               its first frames
+``encoded_level1``  (frames, level-1 channels)                   all of it
+``encoded_level2``  (latents, latent channels)                   all of it
+==================  ===========================================  ==================================================
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from musika.audio.spectral import analyse, log_magnitude, synthesise_scaled
+from musika.checks import UserError
+from musika.config import Config
+from musika.upstream import Published
+
+TOLERANCE = 1e-5
+CHUNK_FRAMES = 1024  # frames that go through a network at once; a multiple of every published block
+ARRAYS = (
+    "coordinates",
+    "latents",
+    "critic",
+    "level1_latents",
+    "magnitude",
+    "phase",
+    "waveform",
+    "audio",
+    "spectrogram",
+    "encoded_level1",
+    "encoded_level2",
+)
+
+
+@dataclass(frozen=True)
+class StageError:
+    """How far one stage is from the original.
+
+    Attributes:
+        stage: Name of the stage.
+        error: Relative error; None if the stage was not checked.
+        note: Why it was not checked.
+    """
+
+    stage: str
+    error: float | None
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within ``TOLERANCE``; a stage that was not checked passes."""
+        return self.error is None or self.error <= TOLERANCE
+
+
+def relative_error(received: np.ndarray, expected: np.ndarray) -> float:
+    """The size of the difference, relative to the size of the expected values.
+
+    Args:
+        received: Our array.
+        expected: The original's array, of the same shape.
+
+    Returns:
+        ``|received - expected| / |expected|`` with Euclidean norms; infinite if either is not finite. The largest
+        single difference would not do: in a quiet spectrogram bin float32 itself is 7e-5 away from the exact value.
+
+    >>> relative_error(np.array([3.0, 4.5]), np.array([3.0, 4.0]))
+    0.1
+    """
+    exact = expected.astype(np.float64)
+    difference, norm = float(np.linalg.norm(received - exact)), float(np.linalg.norm(exact))
+    if not np.isfinite(difference + norm):
+        return np.inf
+    return difference / norm if norm else difference
+
+
+def read_expected(path: str | Path, critic: bool) -> dict[str, np.ndarray]:
+    """Read the expected arrays.
+
+    Args:
+        path: An ``.npz`` file.
+        critic: Whether the critic's judgements are needed.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        UserError: If the file or an array in it is missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"--check: there is no file {path}. Give the .npz file of expected arrays.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ARRAYS if name in file}
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"--check: {path} is not a readable .npz file. ({' '.join(str(error).split())})") from None
+    missing = [name for name in ARRAYS if name not in arrays and (critic or name != "critic")]
+    if missing:
+        raise UserError(f"--check: {path} lacks these arrays: {', '.join(missing)}.")
+    return arrays
+
+
+def _shaped(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One expected array without dummy axes, or an error that names it."""
+    values = arrays[name]
+    if values.size and values.dtype.kind == "f":
+        try:
+            return values.reshape(shape).astype(np.float32)
+        except ValueError:
+            pass
+    wanted = ", ".join("any" if size < 0 else str(size) for size in shape)
+    raise UserError(
+        f"--check: array {name!r} does not fit the imported networks, which need ({wanted}). "
+        f"Received: shape {values.shape}, {values.dtype}"
+    )
+
+
+def run_in_chunks(model: keras.Model, values: np.ndarray, rows: int, noise_stride: int = 1) -> list[np.ndarray]:
+    """Run a model along time, a chunk after the other, with its noise at zero.
+
+    Args:
+        model: A network of the codec, or the generator.
+        values: `(batch, steps, channels)`.
+        rows: Steps of a chunk.
+        noise_stride: Rows of noise for a step of the input.
+
+    Returns:
+        The model's outputs, joined in time.
+    """
+    parts = []
+    for start in range(0, values.shape[1], rows):
+        chunk = values[:, start : start + rows]
+        inputs: Any = chunk
+        if model.noise_layers:
+            size = (len(chunk), chunk.shape[1] * noise_stride, model.noise_layers)
+            inputs = [chunk, np.zeros(size, np.float32)]
+        outputs = model(inputs, training=False)
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
+    return [np.concatenate(output, axis=1) for output in zip(*parts, strict=True)]
+
+
+class _Stages:
+    """The stages of one set of networks."""
+
+    def __init__(self, published: Published, arrays: dict[str, np.ndarray]) -> None:
+        self.published = published
+        self.config: Config = published.config
+        self.arrays = arrays
+        codec, self.per_latent = self.config.codec, self.config.codec.frames_per_latent
+        self.latents = self._get("latents", (1, -1, 2 * codec.latent_channels))
+        self.channels = np.concatenate(np.split(self.latents, 2, axis=-1))  # (2, steps, latent_channels)
+        self.level1 = self._get("level1_latents", (2, -1, codec.level1_channels))
+
+    def _get(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        return _shaped(self.arrays, name, shape)
+
+    def _compare(
+        self, stage: str, received: np.ndarray, name: str, expected: np.ndarray | None = None
+    ) -> StageError:
+        """Compare with the expected array, which may be a beginning of ours along the time axis."""
+        if expected is None:
+            expected = self._get(name, (*received.shape[:-2], -1, received.shape[-1]))
+        if expected.shape[-2] > received.shape[-2]:
+            raise UserError(
+                f"--check: array {name!r} is longer than what its input gives. "
+                f"Received: {expected.shape[-2]} steps, at most {received.shape[-2]}"
+            )
+        return StageError(stage, relative_error(received[..., : expected.shape[-2], :], expected))
+
+    def generator(self) -> Iterator[StageError]:
+        """Coordinates -> latents, and the critic's view of them."""
+        settings = self.config.generator
+        if self.published.generator is None:
+            yield StageError("generator", None, "not imported")
+        else:
+            coordinates = self._get("coordinates", (-1, settings.patch_latents, 2 * settings.coordinate_channels))
+            parts = run_in_chunks(self.published.generator, coordinates, settings.patch_latents)[0]
+            yield self._compare("generator", parts.reshape(1, -1, parts.shape[-1]), "latents")
+        if self.published.critic is None:
+            yield StageError("critic", None, "no critic.h5")
+        else:
+            windows = self._get("latents", (-1, settings.window_latents, self.latents.shape[-1]))
+            judged = keras.ops.convert_to_numpy(self.published.critic(windows, training=False))
+            yield self._compare("critic", judged, "critic")
+
+    def _decode_level2(self) -> np.ndarray:
+        model = self.published.codec["level2_decoder"]
+        return run_in_chunks(model, self.channels, CHUNK_FRAMES // self.per_latent, self.per_latent)[0]
+
+    def decoders(self) -> Iterator[StageError]:
+        """Latents -> level-1 latents -> magnitude and phase."""
+        yield self._compare("level-2 decoder", self._decode_level2(), "level1_latents")
+        model = self.published.codec["level1_decoder"]
+        magnitude, phase = run_in_chunks(model, self.level1, CHUNK_FRAMES)
+        yield self._compare("level-1 decoder, magnitude", magnitude, "magnitude")
+        yield self._compare("level-1 decoder, phase", phase, "phase")
+
+    def encoders(self) -> Iterator[StageError]:
+        """Audio -> spectrogram -> level-1 latents -> latents."""
+        spectral = self.config.spectral
+        audio = self._get("audio", (-1,))
+        magnitude = log_magnitude(analyse(audio, spectral), spectral)
+        given = self._get("spectrogram", (spectral.bins, -1)).T
+        yield self._compare("spectrogram", magnitude, "spectrogram", given)
+        magnitude = np.concatenate([given, magnitude[len(given) :]])[None]
+        level1 = run_in_chunks(self.published.codec["level1_encoder"], magnitude, CHUNK_FRAMES)[0]
+        yield self._compare("level-1 encoder", level1[0], "encoded_level1")
+        encoded = self._get("encoded_level1", (1, -1, self.config.codec.level1_channels))
+        whole = encoded[:, : encoded.shape[1] // self.per_latent * self.per_latent]
+        latents = run_in_chunks(self.published.codec["level2_encoder"], whole, CHUNK_FRAMES)[0]
+        yield self._compare("level-2 encoder", latents[0], "encoded_level2")
+
+    def waveform(self) -> Iterator[StageError]:
+        """Latents -> waveform."""
+        model = self.published.codec["level1_decoder"]
+        magnitude, phase = run_in_chunks(model, self._decode_level2(), CHUNK_FRAMES)
+        audio = synthesise_scaled(magnitude, phase, self.config.spectral)
+        yield self._compare("waveform", audio, "waveform")
+
+
+def check_parity(
+    published: Published, expected: str | Path, report: Callable[[StageError], None] = lambda stage: None
+) -> list[StageError]:
+    """Run every stage on its given input, with the noise off, and compare with the original's output.
+
+    Args:
+        published: The imported networks.
+        expected: The ``.npz`` file of expected arrays.
+        report: Called with each stage as soon as it is done.
+
+    Returns:
+        All stages.
+
+    Raises:
+        UserError: If the file is not readable or its arrays do not fit the networks.
+    """
+    stages = _Stages(published, read_expected(expected, critic=published.critic is not None))
+    results = []
+    for group in (stages.generator, stages.decoders, stages.encoders, stages.waveform):
+        for result in group():
+            report(result)
+            results.append(result)
+    return results

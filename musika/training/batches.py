@@ -1,0 +1,110 @@
+"""The batches of the latent GAN's training: a pure function of (seed, step).
+
+Crops, coordinates and noise are all drawn here, in NumPy, from counter-based generators. So the position in the data
+and the random state of a training are nothing but its step, and every backend sees the same numbers.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from musika.config import Config
+from musika.data.crops import LatentCrops
+from musika.gan.coordinates import counter_generator, training_coordinates
+
+# Streams of the counter-based generator, apart from those that play a piece.
+STREAM_CROPS = 101
+STREAM_COORDINATES = 102
+STREAM_PATCH_NOISE = 103
+STREAM_INSTANCE_NOISE = 104
+# A rollback draws other numbers than the steps that failed: its streams are this far from the first ones.
+STREAMS_A_RESTART = 1000
+
+
+class GanBatches:
+    """Makes the batch of any training step.
+
+    Attributes:
+        crops: Where real windows come from.
+        config: The resolved config.
+        noise_layers: Columns of the generator's noise.
+    """
+
+    def __init__(self, crops: LatentCrops, config: Config, noise_layers: int) -> None:
+        """Remember what batches are made from.
+
+        Args:
+            crops: Where real windows come from.
+            config: The resolved config.
+            noise_layers: Columns of the generator's noise.
+        """
+        self.crops, self.config, self.noise_layers = crops, config, noise_layers
+
+    def batch(self, step: int, restarts: int = 0) -> dict[str, np.ndarray]:
+        """The batch of one step.
+
+        Args:
+            step: The step, from 0.
+            restarts: How often the training was rolled back before; each time draws other numbers.
+
+        Returns:
+            Float32 arrays by name, as ``LatentGan`` describes them.
+        """
+        settings, window = self.config.generator_training, self.config.generator
+        shift = STREAMS_A_RESTART * restarts
+        crops = counter_generator(settings.seed, STREAM_CROPS + shift, step)
+        real = self.crops.draw(crops, settings.batch_size)
+        batch = {"real": real, **self.inputs(step, settings.batch_size, shift)}
+        if settings.instance_noise > 0:
+            noise = counter_generator(settings.seed, STREAM_INSTANCE_NOISE + shift, step)
+            shape = (2, settings.batch_size, window.window_latents, 2 * self.config.codec.latent_channels)
+            on_real, on_fake = noise.standard_normal(shape, np.float32) * np.float32(settings.instance_noise)
+            batch["real"] = real + on_real
+            batch["fake_noise"] = on_fake
+        return batch
+
+    def inputs(self, step: int, count: int, shift: int = 0) -> dict[str, np.ndarray]:
+        """The generator's inputs at one step.
+
+        Args:
+            step: The step.
+            count: Number of windows.
+            shift: Added to the streams' numbers.
+
+        Returns:
+            ``coordinates`` and ``noise``, float32, window by window.
+        """
+        seed = self.config.generator_training.seed
+        path = counter_generator(seed, STREAM_COORDINATES + shift, step)
+        noise = counter_generator(seed, STREAM_PATCH_NOISE + shift, step)
+        shape = (count, self.config.generator.window_latents, self.noise_layers)
+        return {
+            "coordinates": training_coordinates(path, self.config, count),
+            "noise": noise.standard_normal(shape, np.float32),
+        }
+
+
+class BatchStream(keras.utils.PyDataset):
+    """The batches from one step on, without end, as ``fit`` takes them: item ``i`` is that of step ``first + i``."""
+
+    def __init__(self, batches: GanBatches, first_step: int, restarts: int = 0, workers: int = 1) -> None:
+        """Remember where to begin.
+
+        Args:
+            batches: Makes the batches.
+            first_step: The first step.
+            restarts: How often the training was rolled back before.
+            workers: Threads that make batches ahead; with 1 the backend's own look-ahead does.
+        """
+        super().__init__(workers=workers)
+        self._batches, self._first, self._restarts = batches, first_step, restarts
+
+    @property
+    def num_batches(self) -> int | None:
+        """None: there is no last batch."""
+        return None
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        """The batch of one step, as ``(batch,)``."""
+        return (self._batches.batch(self._first + index, self._restarts),)

@@ -1,0 +1,260 @@
+"""One phase of the codec's training, as a Keras model whose ``train_step`` takes crops of audio.
+
+The published recipe has four: level 1 on magnitudes; level 1's phase, adversarially, with the encoder frozen; level 2 on
+level-1 latents; level 2 through the frozen level-1 decoder. A phase here is the path that the audio takes, the networks
+that are trained on it and the weights of the losses; the config may choose all three.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from musika.autoencoder.compact import bin_frequencies
+from musika.autoencoder.critic import build_codec_critic, critic_view
+from musika.checks import UserError
+from musika.config import CodecPhaseConfig, Config
+from musika.training import autodiff
+from musika.training.adversarial import critic_hinge, generator_hinge
+from musika.training.losses import (
+    MagnitudeLoss,
+    inverse_short_time_spectrum,
+    level_amplitude,
+    multi_scale_spectral_distance,
+    phasor_distance,
+    scaled_level,
+    short_time_spectrum,
+)
+
+NETWORKS = ("level1_encoder", "level1_decoder", "level2_encoder", "level2_decoder")
+PHASE_LOW_HZ = 400.0  # below it the ear follows phase (kick, bass); its weight there is highest
+
+
+@dataclass(frozen=True)
+class PhaseRecipe:
+    """What the published recipe does in a phase.
+
+    Attributes:
+        through_level2: Whether level-1 latents pass through level 2.
+        decodes: Whether the level-1 decoder takes part.
+        trains: Networks that are trained.
+    """
+
+    through_level2: bool
+    decodes: bool
+    trains: tuple[str, ...]
+
+
+PHASES = {
+    "level1_magnitude": PhaseRecipe(False, True, ("level1_encoder", "level1_decoder")),
+    "level1_phase": PhaseRecipe(False, True, ("level1_decoder",)),
+    "level2_latent": PhaseRecipe(True, False, ("level2_encoder", "level2_decoder")),
+    "level2_signal": PhaseRecipe(True, True, ("level2_encoder", "level2_decoder")),
+}
+
+
+def crop_samples(config: Config, phase: CodecPhaseConfig) -> int:
+    """Samples of a training crop.
+
+    Args:
+        config: The config.
+        phase: The phase's settings.
+
+    Returns:
+        What ``crop_latents`` latent steps of frames cover.
+    """
+    return phase.crop_latents * config.latent_hop + config.spectral.overlap
+
+
+class CodecPhase(keras.Model):
+    """Trains some of the four networks on one path through them.
+
+    Attributes:
+        networks: The four networks by name.
+        critic: The codec's critic, or None where the phase has no adversarial loss.
+    """
+
+    def __init__(self, networks: dict[str, keras.Model], config: Config, name: str):
+        """Set up a phase.
+
+        Args:
+            networks: The four networks by name.
+            config: The config.
+            name: Name of the phase.
+
+        Raises:
+            UserError: If the phase or a network to train does not exist.
+        """
+        super().__init__(name=name)
+        if name not in PHASES:
+            raise UserError(f"codec_training: there is no phase {name!r}; allowed are {', '.join(PHASES)}.")
+        self.config, self.recipe = config, PHASES[name]
+        self.settings: CodecPhaseConfig = getattr(config.codec_training, name)
+        unknown = sorted(set(self.settings.trains) - set(NETWORKS))
+        if unknown:
+            raise UserError(f"codec_training.{name}.trains: unknown network {unknown[0]!r}; allowed: {', '.join(NETWORKS)}.")
+        self.networks = networks
+        self.share_level2 = 1.0 if self.recipe.through_level2 else self.settings.through_level2
+        trained = self.settings.trains or self.recipe.trains
+        self.variables_trained = [item for key in NETWORKS if key in trained for item in networks[key].trainable_variables]
+        self.critic = build_codec_critic() if self.settings.adversarial else None
+        self.magnitude_loss = MagnitudeLoss(config)
+        weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
+        self.phasor_weights = (weights / weights.mean()).astype("float32")
+        self.built = True
+
+    def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Make the phase's optimisers, built for their variables.
+
+        Returns:
+            ``networks``, and ``critic`` where there is one.
+        """
+        rate = self.settings.learning_rate
+        made = {"networks": keras.optimizers.Adam(rate, beta_2=0.99)}
+        made["networks"].build(self.variables_trained)
+        if self.critic is not None:
+            made["critic"] = keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9)
+            made["critic"].build(self.critic.trainable_variables)
+        self.optimizer_of = made
+        return made
+
+    def noise_shapes(self, crops: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the noise inputs of a batch.
+
+        Args:
+            crops: Crops in the batch.
+
+        Returns:
+            Shape by network name, only for networks with noise.
+        """
+        frames = self.settings.crop_latents * self.config.codec.frames_per_latent
+        layers = {name: getattr(self.networks[name], "noise_layers", 0) for name in NETWORKS}
+        return {name: (crops, frames, count) for name, count in layers.items() if count}
+
+    def _through_level2(self, level1: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
+        """Level-1 latents after level 2, and the latents between."""
+        latents = self.networks["level2_encoder"](level1, training=True)
+        noisy = latents + batch["latent_noise"]
+        decoder = self.networks["level2_decoder"]
+        inputs = [noisy, batch["level2_decoder"]] if "level2_decoder" in batch else noisy
+        return decoder(inputs, training=True), latents
+
+    def _decode(self, level1: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
+        """Log-magnitudes and phasor `[cos | sin]` from level-1 latents."""
+        inputs = [level1, batch["level1_decoder"]] if "level1_decoder" in batch else level1
+        level, phase = self.networks["level1_decoder"](inputs, training=True)
+        if self.config.codec.phase == "angle":
+            phase = ops.concatenate([ops.cos(math.pi * phase), ops.sin(math.pi * phase)], axis=-1)
+        return level, phase
+
+    def losses_of(self, batch: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The losses of a batch: of the networks, then of the critic where there is one.
+
+        Args:
+            batch: `audio` `(crops, samples)`, `latent_noise`, `mix`, `critic_weight` and the networks' noise.
+
+        Returns:
+            The losses, and every term by name.
+        """
+        spectral, settings = self.config.spectral, self.settings
+        real, imaginary = short_time_spectrum(batch["audio"], spectral.fft_length, spectral.hop_length)
+        target = scaled_level(real, imaginary, spectral)
+        true_level1 = self.networks["level1_encoder"](target, training=True)
+        level1, terms = true_level1, {}
+        if self.share_level2:
+            level1, latents = self._through_level2(true_level1, batch)
+            terms["latent_std"] = ops.std(latents)
+            if settings.latent:
+                terms["latent"] = ops.mean(ops.abs(level1 - ops.stop_gradient(true_level1)))
+            if self.share_level2 < 1.0:
+                level1 = batch["mix"] * level1 + (1.0 - batch["mix"]) * true_level1
+        if not self.recipe.decodes:
+            return [settings.latent * terms["latent"]], terms
+        level, phasor = self._decode(level1, batch)
+        terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
+        if settings.phasor:
+            terms["phasor"] = phasor_distance(phasor, real, imaginary, self.phasor_weights)
+        total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
+        if not (settings.waveform or settings.adversarial):
+            return [total], terms
+        return self._waveform_losses(total, terms, level, phasor, batch)
+
+    def _waveform_losses(
+        self, total: Any, terms: dict[str, Any], level: Any, phasor: Any, batch: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Add what is measured on the re-synthesised waveform."""
+        spectral, settings = self.config.spectral, self.settings
+        cosine, sine = ops.split(phasor, 2, axis=-1)
+        amplitude = level_amplitude(ops.minimum(level, 1.5), spectral)
+        audio = inverse_short_time_spectrum(amplitude * cosine, amplitude * sine, spectral)
+        edge = spectral.overlap  # the outer samples are not fully overlapped
+        audio, true = audio[:, edge:-edge], batch["audio"][:, edge:-edge]
+        if settings.waveform:
+            terms["waveform"] = multi_scale_spectral_distance(audio, true)
+            total = total + settings.waveform * terms["waveform"]
+        if self.critic is None:
+            return [total], terms
+        fake_scores, real_scores = self.critic(critic_view(audio)), self.critic(critic_view(true))
+        terms["adversarial"] = generator_hinge(fake_scores)
+        total = total + settings.adversarial * ops.mean(batch["critic_weight"]) * terms["adversarial"]
+        terms["critic"] = critic_hinge(real_scores, fake_scores)
+        return [total, terms["critic"]], terms
+
+    def train_step(self, batch: Any) -> dict[str, Any]:
+        """Take one step.
+
+        Args:
+            batch: See `losses_of`.
+
+        Returns:
+            Every term by name, and ``loss``.
+        """
+        batch, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        groups = [self.variables_trained]
+        if self.critic is not None:
+            groups.append(self.critic.trainable_variables)
+        losses, terms, found = autodiff.joint_gradients(lambda: self.losses_of(batch), groups)
+        for optimizer, gradients, variables in zip(self.optimizer_of.values(), found, groups, strict=True):
+            autodiff.apply_gradients(optimizer, _clip(gradients), variables)
+        return {"loss": losses[0], **terms}
+
+
+def _clip(gradients: list[Any], norm: float = 1.0) -> list[Any]:
+    """Scale gradients so that their joint length is at most ``norm``."""
+    length = ops.sqrt(sum(ops.sum(ops.square(item)) for item in gradients) + 1e-12)
+    factor = ops.minimum(1.0, norm / length)
+    return [item * factor for item in gradients]
+
+
+def make_batch(phase: CodecPhase, pool: Any, step: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw everything random of a step; it depends on the seed, the phase and the step only.
+
+    Args:
+        phase: The phase.
+        pool: The audio, an `AudioPool`.
+        step: Number of the step.
+        seed: Seed of the run.
+
+    Returns:
+        The batch, see `CodecPhase.losses_of`.
+    """
+    config, settings = phase.config, phase.settings
+    training = config.codec_training
+    rng = np.random.Generator(np.random.Philox(key=[seed, 100 + list(PHASES).index(phase.name)], counter=[0, 0, 0, step]))
+    length = crop_samples(config, settings)
+    batch = {"audio": pool.crops(settings.crops, length, rng, training.gain_low_db, training.gain_high_db)}
+    for name, shape in phase.noise_shapes(settings.crops).items():
+        batch[name] = rng.standard_normal(shape, np.float32)
+    latents = (settings.crops, settings.crop_latents, config.codec.latent_channels)
+    batch["latent_noise"] = config.codec.compact.latent_noise * rng.standard_normal(latents, np.float32)
+    if config.codec.architecture == "published":
+        batch["latent_noise"] *= 0.0
+    batch["mix"] = (rng.random((settings.crops, 1, 1)) < phase.share_level2).astype(np.float32)
+    started = step >= settings.adversarial_from * settings.steps
+    batch["critic_weight"] = np.full((1, 1), float(started), np.float32)
+    return batch

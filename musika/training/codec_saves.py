@@ -1,0 +1,101 @@
+"""What a codec's training leaves at every save: a preset, scalars, held-out audio and spectrograms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from musika.evaluation.reconstruction import clip_samples, evaluate_codec
+from musika.presets import save_preset
+from musika.training.callbacks import LossCallback, ProgressBar, ScalarWriter
+
+_CLIPS = 4
+_LOSS_EVERY = 20
+
+
+class CodecSaves:
+    """Writes the run's preset and examples, and shows its progress.
+
+    Attributes:
+        folder: The preset's folder, ``RUN/preset``.
+    """
+
+    def __init__(self, trainer: Any, progress: bool = True):
+        """Choose the held-out clips.
+
+        Args:
+            trainer: The `CodecTrainer`.
+            progress: Whether progress bars are shown.
+        """
+        self.trainer, self.progress = trainer, progress
+        self.folder = trainer.run.folder / "preset"
+        self.writer = ScalarWriter(trainer.run.folder / "scalars")
+        self.bar: ProgressBar | None = None
+        self.total = 0
+        length = clip_samples(trainer.config)
+        tracks = [track for track in trainer.pool.held_out if len(track) >= length][:_CLIPS]
+        self.clips = [track[:length].astype(np.float32) / 32768 for track in tracks]
+
+    def callbacks(self, phase: keras.Model, step: int) -> list[keras.callbacks.Callback]:
+        """Callbacks of one phase.
+
+        Args:
+            phase: The phase.
+            step: Steps already done in it.
+
+        Returns:
+            A callback that shows and records the losses.
+        """
+        bar = ProgressBar(phase.settings.steps, step, unit=phase.name + " step", shown=self.progress)
+        self.bar = bar
+
+        def receive(losses: dict[str, float]) -> None:
+            bar.move(min(bar.done + _LOSS_EVERY, bar.total), losses)
+            scalars = {f"{phase.name}/{key}": value for key, value in losses.items()}
+            self.writer.write(self.total + bar.done, scalars)
+
+        return [LossCallback(receive, _LOSS_EVERY)]
+
+    def write(self, name: str, step: int) -> None:
+        """Write preset, audio, spectrogram and scores.
+
+        Args:
+            name: Name of the phase.
+            step: Steps done in it.
+        """
+        trainer = self.trainer
+        metadata = {"phase": name, "step": step, "data": trainer.run.settings["data"]}
+        save_preset(self.folder, trainer.config, codec=trainer.networks, metadata=metadata)
+        if self.bar is not None:
+            self.bar.move(step)
+        if not self.clips:
+            return
+        scores = evaluate_codec(trainer.networks, trainer.config, [clip[:, 0] for clip in self.clips], griffin=False)
+        self.writer.write(step, {f"held_out/{key}": value for key, value in scores.items()})
+        shown = ("both_log_spectral_distance_db", "both_spectral_convergence", "both_harmonic_survival")
+        trainer.say(f"{name} {step}: " + ", ".join(f"{key} {scores[key]:.3f}" for key in shown))
+        self._examples(name, step)
+
+    def _examples(self, name: str, step: int) -> None:
+        """Held-out audio, original and decoded in turn, and its picture."""
+        from musika.audio.files import write_audio
+        from musika.audio.picture import save_spectrogram
+        from musika.presets import load_preset
+
+        codec = load_preset(self.folder).codec
+        pieces = [item for clip in self.clips for item in (clip, codec.decode(codec.encode(clip), samples=len(clip)))]
+        folder: Path = self.trainer.run.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        audio = np.concatenate(pieces)
+        write_audio(folder / f"{name}-{step:07d}.flac", audio, self.trainer.config.sample_rate)
+        save_spectrogram(folder / f"{name}-{step:07d}.png", audio, self.trainer.config.sample_rate)
+
+    def close(self) -> None:
+        """End the phase's progress bar."""
+        if self.bar is not None:
+            self.total += self.bar.total
+            self.bar.close()
+            self.bar = None

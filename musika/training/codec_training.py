@@ -1,0 +1,314 @@
+"""Training of the codec: principal components, then the phases of the config, each resumable."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from musika.autoencoder.level1 import build_level1_decoder, build_level1_encoder
+from musika.autoencoder.level2 import build_level2_decoder, build_level2_encoder
+from musika.checks import UserError
+from musika.config import Config
+from musika.data.audio_pool import AudioPool, open_pool
+from musika.training.codec_phase import PHASES, CodecPhase, make_batch
+from musika.training.components import set_components
+from musika.training.run import Run, all_finite
+
+_WARM_UP_STEPS = 150
+_FINAL_SHARE = 0.02
+
+
+def build_networks(config: Config) -> dict[str, keras.Model]:
+    """Build the four networks of a codec.
+
+    Args:
+        config: The config.
+
+    Returns:
+        The networks by name.
+    """
+    return {
+        "level1_encoder": build_level1_encoder(config),
+        "level1_decoder": build_level1_decoder(config),
+        "level2_encoder": build_level2_encoder(config),
+        "level2_decoder": build_level2_decoder(config),
+    }
+
+
+def learning_rate_at(step: int, steps: int, peak: float) -> float:
+    """Learning rate of a step: a short warm-up, then a cosine down to 2 %.
+
+    Args:
+        step: The step, from 0.
+        steps: Steps in the phase.
+        peak: The highest rate.
+
+    Returns:
+        The rate.
+
+    >>> round(learning_rate_at(1000, 1000, 1.0), 3)
+    0.02
+    """
+    warm = min(1.0, (step + 1) / min(_WARM_UP_STEPS, max(steps // 10, 1)))
+    cosine = 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
+    return peak * warm * (_FINAL_SHARE + (1 - _FINAL_SHARE) * cosine)
+
+
+class _Schedule(keras.callbacks.Callback):
+    """Sets the learning rate of each step, keeps the step number, watches the clock and the losses."""
+
+    def __init__(self, trainer: CodecTrainer, phase: CodecPhase, step: int, until: float | None):
+        super().__init__()
+        self.trainer, self.phase, self.step, self.until = trainer, phase, step, until
+        self.timed_out = self.diverged = False
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Set this step's learning rate."""
+        settings = self.phase.settings
+        rate = learning_rate_at(self.step, settings.steps, settings.learning_rate) * self.trainer.rate_factor
+        for optimizer in self.phase.optimizer_of.values():
+            optimizer.learning_rate.assign(rate)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the step; stop on a loss that is not a number or when the time is up."""
+        self.step += 1
+        if not math.isfinite(float((logs or {}).get("loss", 0.0))):
+            self.diverged = True
+        if self.until is not None and time.monotonic() > self.until:
+            self.timed_out = True
+        if self.diverged or self.timed_out:
+            self.phase.stop_training = True
+
+
+class CodecTrainer:
+    """Trains the four networks, phase after phase, in a run folder.
+
+    Attributes:
+        networks: The four networks by name.
+        run: The run folder.
+        rate_factor: Halved whenever a phase diverged and was rolled back.
+    """
+
+    def __init__(self, run: Run, pool: AudioPool, say: Callable[[str], None] = print):
+        self.run, self.pool, self.say = run, pool, say
+        self.config = run.config
+        self.networks = build_networks(self.config)
+        self.rate_factor = 1.0
+
+    def start(self) -> dict[str, float]:
+        """Measure the principal components where the config asks for them.
+
+        Returns:
+            The share of variance that each level keeps; empty without principal components.
+        """
+        training = self.config.codec_training
+        if not training.principal_components:
+            return {}
+        rng = np.random.Generator(np.random.Philox(key=[training.seed, 2]))
+        spectral = self.config.spectral
+        samples = self.config.latent_hop - spectral.hop_length + spectral.fft_length
+        crops = self.pool.crops(
+            training.component_patches, samples, rng, training.gain_low_db, training.gain_high_db
+        )
+        return set_components(self.networks, crops, self.config)
+
+    def batches(self, phase: CodecPhase, step: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
+        """Endless batches from a step on.
+
+        Args:
+            phase: The phase.
+            step: The first step's number.
+
+        Yields:
+            A batch a step.
+        """
+        while True:
+            yield (make_batch(phase, self.pool, step, self.config.codec_training.seed),)
+            step += 1
+
+    def save(self, name: str, step: int, phase: CodecPhase | None = None) -> None:
+        """Save networks, optimisers and position.
+
+        Args:
+            name: Name of the phase.
+            step: Steps done in it.
+            phase: The phase, for its optimisers and critic.
+        """
+        models: dict[str, keras.Model] = dict(self.networks)
+        optimizers: dict[str, Any] = {}
+        if phase is not None:
+            optimizers = phase.optimizer_of
+            if phase.critic is not None:
+                models["critic"] = phase.critic
+        self.run.save(models, optimizers, {"phase": name, "step": step, "rate_factor": self.rate_factor})
+
+    def train_phase(
+        self, name: str, step: int = 0, resume: bool = False, until: float | None = None,
+        callbacks: Callable[[CodecPhase, int], list[keras.callbacks.Callback]] = lambda phase, step: [],
+        on_save: Callable[[str, int], None] = lambda name, step: None,
+    ) -> bool:
+        """Train one phase.
+
+        Args:
+            name: Its name.
+            step: Steps already done in it.
+            resume: Whether to load optimisers and critic from the run's last save.
+            until: Monotonic time at which to stop.
+            callbacks: Makes further callbacks (progress bar, scalars) for a phase from a step on.
+            on_save: Called after each save with the phase and the step.
+
+        Returns:
+            Whether the phase was completed.
+        """
+        phase = CodecPhase(self.networks, self.config, name)
+        optimizers = phase.optimizers()
+        if resume:
+            self._load(phase)
+        phase.compile(optimizer=optimizers["networks"], jit_compile=False)
+        steps, every = phase.settings.steps, self.config.codec_training.save_every
+        extra = callbacks(phase, step)
+        while step < steps:
+            schedule = _Schedule(self, phase, step, until)
+            count = min(every, steps - step)
+            phase.fit(
+                self.batches(phase, step), steps_per_epoch=count, epochs=1, verbose=0, callbacks=[schedule, *extra]
+            )
+            if schedule.diverged or not all_finite(self.networks):
+                step = self._roll_back(phase, name)
+                continue
+            step = schedule.step
+            self.save(name, step, phase)
+            on_save(name, step)
+            if schedule.timed_out:
+                return step >= steps
+        return True
+
+    def _load(self, phase: CodecPhase) -> dict[str, Any]:
+        models: dict[str, keras.Model] = dict(self.networks)
+        if phase.critic is not None:
+            models["critic"] = phase.critic
+        return self.run.load(models, phase.optimizer_of)
+
+    def _roll_back(self, phase: CodecPhase, name: str) -> int:
+        """Go back to the last save of this phase with half the learning rate."""
+        self.rate_factor *= 0.5
+        if self.rate_factor < 1e-3:
+            raise UserError(f"phase {name} diverges even at a thousandth of its learning rate. Check the data and config.")
+        state = self.run.load(self.networks, {})
+        step = int(state["step"]) if state["phase"] == name else 0
+        if step:
+            self._load(phase)
+        else:
+            phase.optimizers()
+        self.say(f"{name}: the loss was not a number; back to step {step} with half the learning rate.")
+        return step
+
+
+def start_codec_run(
+    config: Config, data: str, out: str | Path, resume: bool = False, say: Callable[[str], None] = print
+) -> tuple[CodecTrainer, dict[str, Any]]:
+    """Create or reopen a run and load what it holds.
+
+    Args:
+        config: The config of a new run; a resumed one has its own.
+        data: Folder of audio, or a practice corpus; a resumed run has its own.
+        out: The run folder.
+        resume: Whether to go on with a run.
+        say: Told what happens.
+
+    Returns:
+        The trainer, and where it stands: `phase` and `step`.
+    """
+    if resume:
+        run = Run.open(out, "codec")
+        config, data = run.config, run.settings["data"]
+    else:
+        run = Run.create(out, config, {"kind": "codec", "data": data})
+    training = config.codec_training
+    pool = open_pool(data, run.folder / "cache", config.sample_rate, training.held_out, training.seed, say)
+    trainer = CodecTrainer(run, pool, say)
+    if resume and run.last is not None:
+        state = run.load(trainer.networks, {})
+        trainer.rate_factor = float(state["rate_factor"])
+        return trainer, state
+    kept = trainer.start()
+    for level, share in kept.items():
+        say(f"principal components: {level} {100 * share:.1f} %")
+    trainer.save("", 0)
+    return trainer, {"phase": "", "step": 0}
+
+
+def remaining_phases(config: Config, state: dict[str, Any], only: str | None = None) -> list[tuple[str, int]]:
+    """The phases still to train, with the steps already done in each.
+
+    Args:
+        config: The config.
+        state: Where the run stands.
+        only: Train this phase alone.
+
+    Returns:
+        Names and steps done.
+
+    Raises:
+        UserError: If a phase does not exist.
+    """
+    order = [only] if only else list(config.codec_training.order)
+    for name in order:
+        if name not in PHASES:
+            raise UserError(f"there is no phase {name!r}; allowed are {', '.join(PHASES)}.")
+    if state["phase"] in order:
+        order = order[order.index(state["phase"]) :]
+    return [(name, int(state["step"]) if name == state["phase"] else 0) for name in order]
+
+
+def train_codec(
+    config: Config,
+    data: str,
+    out: str | Path,
+    resume: bool = False,
+    phase: str | None = None,
+    minutes: float | None = None,
+    say: Callable[[str], None] = print,
+    progress: bool = True,
+) -> Path:
+    """Train a codec: principal components where the config asks for them, then its phases.
+
+    Args:
+        config: The config of a new run; a resumed run has its own.
+        data: Folder of audio, or a practice corpus such as ``corpus:techno+piano``; a resumed run has its own.
+        out: The run folder. Its subfolder ``preset`` can be loaded at any time.
+        resume: Whether to go on with the run in ``out``.
+        phase: Train this phase alone.
+        minutes: Stop, with a save, after so long.
+        say: Told what happens.
+        progress: Whether progress bars are shown.
+
+    Returns:
+        The folder of the preset.
+
+    Raises:
+        UserError: If the data, the phase or the run folder is not usable.
+    """
+    from musika.training.codec_saves import CodecSaves
+
+    remaining_phases(config, {"phase": "", "step": 0}, phase)
+    trainer, state = start_codec_run(config, data, out, resume, say)
+    saves = CodecSaves(trainer, progress)
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    saves.write("start", 0)
+    for name, step in remaining_phases(trainer.config, state, phase):
+        if getattr(trainer.config.codec_training, name).steps <= step:
+            continue
+        continues = step > 0
+        complete = trainer.train_phase(name, step, continues, until, saves.callbacks, saves.write)
+        saves.close()
+        if not complete:
+            say(f"time is up in phase {name}; go on with --resume.")
+            break
+    return saves.folder

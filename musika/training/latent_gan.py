@@ -1,0 +1,240 @@
+"""The latent GAN as a Keras model: one training step of generator, critic and averaged generator.
+
+A step follows the published training: the generator makes the two patches of each window alone, the critic sees them
+joined; both networks move at every step, judged by the same scores (hinge losses); real latents bear a gradient penalty
+of adaptive weight; an exponential moving average of the generator is what music is sampled from.
+
+Everything random comes with the data (see ``training/batches.py``), so a step is a function of its weights and its
+batch alone, on every backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from musika.config import GeneratorTrainingConfig
+from musika.training.adversarial import fake_hinge, generator_hinge, real_hinge
+from musika.training.autodiff import (
+    apply_gradients,
+    gradients,
+    input_gradient,
+    joint_gradients,
+    mean_over_replicas,
+    replicas,
+    without_gradients,
+)
+from musika.training.ema import ema_decay, update_average
+from musika.training.penalty import next_factor, squared_slope
+
+Tensor = Any
+
+
+def split_windows(windows: Tensor) -> Tensor:
+    """Cut windows into their two patches.
+
+    Args:
+        windows: `(batch, window, channels)`.
+
+    Returns:
+        `(2 * batch, window / 2, channels)`: all first halves, then all second halves.
+
+    >>> ops.convert_to_numpy(split_windows(ops.reshape(ops.arange(8), (2, 4, 1))))[:, :, 0].tolist()
+    [[0, 1], [4, 5], [2, 3], [6, 7]]
+    """
+    half = windows.shape[1] // 2
+    return ops.concatenate([windows[:, :half], windows[:, half:]], axis=0)
+
+
+def join_patches(patches: Tensor) -> Tensor:
+    """Join the two patches of each window in time.
+
+    Args:
+        patches: `(2 * batch, patch_latents, channels)`: all first halves, then all second halves.
+
+    Returns:
+        Windows, `(batch, 2 * patch_latents, channels)`.
+
+    >>> ops.convert_to_numpy(join_patches(ops.reshape(ops.arange(4), (4, 1, 1))))[:, :, 0].tolist()
+    [[0, 2], [1, 3]]
+    """
+    count = ops.shape(patches)[0] // 2
+    return ops.concatenate([patches[:count], patches[count:]], axis=1)
+
+
+class LatentGan(keras.Model):
+    """Generator, critic and averaged generator, trained together by ``fit``.
+
+    A batch is a dictionary: ``real`` `(batch, window, channels)`, ``coordinates`` `(batch, window,
+    2 * coordinate_channels)`, ``noise`` `(batch, window, noise_layers)`, and, when the config has instance noise,
+    ``fake_noise`` of the shape of ``real`` (the noise on ``real`` is in it already).
+
+    Attributes:
+        generator: The trained generator.
+        critic: The trained critic.
+        average: The averaged generator.
+        penalty_factor: The penalty's adaptive factor, from 0 to 1.
+        settings: The training's settings.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        critic: keras.Model,
+        average: keras.Model,
+        settings: GeneratorTrainingConfig,
+        xla: bool = False,
+    ) -> None:
+        """Put the networks together and make their optimisers.
+
+        Args:
+            generator: Built by ``build_generator``.
+            critic: Built by ``build_critic``.
+            average: A second generator of the same shapes; its weights are set to the generator's.
+            settings: The training's settings.
+            xla: Whether TensorFlow compiles the step by XLA: slower on a CPU (28 s to compile, then twice the time).
+        """
+        super().__init__(name="latent_gan")
+        self.generator, self.critic, self.average = generator, critic, average
+        self.settings = settings
+        self.penalty_factor = self.add_weight(
+            shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
+        )
+        average.set_weights(generator.get_weights())
+        average.trainable = False
+        self.generator_optimizer = self._optimizer(generator)
+        self.critic_optimizer = self._optimizer(critic)
+        self.built = True
+        self.compile(optimizer=None, jit_compile=xla)
+
+    def _optimizer(self, network: keras.Model) -> keras.optimizers.Optimizer:
+        """Adam for one network, the same at every precision."""
+        settings = self.settings
+        optimizer = keras.optimizers.Adam(settings.learning_rate, beta_1=settings.beta_1, beta_2=settings.beta_2)
+        optimizer.build(network.trainable_variables)
+        return optimizer
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """The three networks by the names that they are saved under."""
+        return {"generator": self.generator, "critic": self.critic, "average": self.average}
+
+    @property
+    def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """The two optimisers by the names that they are saved under."""
+        return {"generator": self.generator_optimizer, "critic": self.critic_optimizer}
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps so far."""
+        return int(ops.convert_to_numpy(self.critic_optimizer.iterations.value))
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the learning rate of both networks.
+
+        Args:
+            rate: The rate of the next steps.
+        """
+        self.generator_optimizer.learning_rate.assign(rate)
+        self.critic_optimizer.learning_rate.assign(rate)
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """Make windows by the averaged generator.
+
+        Args:
+            inputs: ``[coordinates, noise]`` of windows, as in a batch.
+
+        Returns:
+            Latents, `(batch, window, channels)`.
+        """
+        return self._windows(self.average, *inputs)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """One step of both networks, the penalty's factor and the average.
+
+        Args:
+            data: ``(batch,)``, the batch as the class describes it.
+
+        Returns:
+            Scalars by name: losses, mean scores, penalty and its factor.
+        """
+        batch = {name: ops.convert_to_tensor(value) for name, value in data[0].items()}
+        # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
+        # penalty, and only the generated one is shared with the generator.
+        real_loss, real_logs, real_side = self._real_side(batch["real"])
+        fake_losses, fake_logs, (fake_side, toward_critic) = self._fake_side(batch)
+        apply_gradients(
+            self.critic_optimizer,
+            [real + fake for real, fake in zip(real_side, fake_side, strict=True)],
+            self.critic.trainable_variables,
+        )
+        apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
+        without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
+        copies = replicas()
+        return {
+            "critic_loss": (real_loss + fake_losses[0]) * copies,
+            "generator_loss": fake_losses[1] * copies,
+            **real_logs,
+            **fake_logs,
+            "penalty_factor": ops.convert_to_tensor(self.penalty_factor.value),
+        }
+
+    def _real_side(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """The critic's loss on real latents with its penalty: loss, scalars, gradients by the critic."""
+        every = self.settings.penalty_every
+        if every == 1:
+            return self._real_gradients(real, penalised=True)
+        due = ops.equal(ops.mod(self.critic_optimizer.iterations.value, every), 0)
+        return ops.cond(
+            due,
+            lambda: self._real_gradients(real, penalised=True),
+            lambda: self._real_gradients(real, penalised=False),
+        )
+
+    def _real_gradients(self, real: Tensor, penalised: bool) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """The real side with or without the penalty."""
+        weight = self.settings.penalty_max * self.settings.penalty_every
+
+        def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
+            if penalised:
+                scores, slope = input_gradient(self._score, real)
+                penalty = squared_slope(slope)
+            else:
+                scores, penalty = self._score(real), ops.zeros(())
+            loss = 0.5 * real_hinge(scores) + weight * self.penalty_factor.value * penalty
+            return loss / replicas(), {"real_score": ops.mean(scores), "penalty": penalty}
+
+        return gradients(loss_function, self.critic.trainable_variables)
+
+    def _fake_side(self, batch: dict[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor], list[list[Tensor]]]:
+        """Both losses on generated latents: losses, scalars, gradients by the critic and by the generator."""
+
+        def loss_function() -> tuple[list[Tensor], dict[str, Tensor]]:
+            fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
+            if "fake_noise" in batch:
+                fake = fake + batch["fake_noise"]
+            scores = self._score(fake)
+            losses = [0.5 * fake_hinge(scores) / replicas(), generator_hinge(scores) / replicas()]
+            return losses, {"fake_score": ops.mean(scores)}
+
+        return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])
+
+    @staticmethod
+    def _windows(network: keras.Model, coordinates: Tensor, noise: Tensor, training: bool = False) -> Tensor:
+        """Make the two patches of each window apart and join them."""
+        return join_patches(network([split_windows(coordinates), split_windows(noise)], training=training))
+
+    def _score(self, windows: Tensor) -> Tensor:
+        """The critic's scores in single precision."""
+        return ops.cast(self.critic(windows, training=True), "float32")
+
+    def _move_averages(self, real_score: Tensor, fake_score: Tensor) -> None:
+        """Move the penalty's factor and the averaged generator by one step."""
+        real_mean, fake_mean = mean_over_replicas(real_score), mean_over_replicas(fake_score)
+        factor = next_factor(self.penalty_factor.value, real_mean, fake_mean, self.settings.penalty_step)
+        self.penalty_factor.assign(factor)
+        # The optimiser has counted this step already.
+        decay = ema_decay(self.generator_optimizer.iterations.value - 1, self.settings.ema)
+        update_average(self.average.variables, self.generator.variables, decay)

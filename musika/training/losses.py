@@ -1,0 +1,202 @@
+"""Losses of the codec, over ``keras.ops``: what is heard weighs more than what is merely there.
+
+Spectrograms are scaled log-magnitudes (see `SpectralConfig`), waveforms mono `(batch, samples)`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from musika.config import Config, SpectralConfig
+
+_RANGE_DB = 45.0  # what lies this far under a frame's peak is hardly heard
+_COMPRESSION = 0.4  # exponent of power-compressed magnitudes, near that of loudness
+_WEIGHT_CORNER_HZ = 1500.0
+_SCALES = (256, 512, 1024, 2048)
+
+
+def hann_window(length: int) -> np.ndarray:
+    """Periodic Hann window.
+
+    Args:
+        length: Samples.
+
+    Returns:
+        Array `(length,)` float32.
+
+    >>> hann_window(4).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype("float32")
+
+
+def short_time_spectrum(audio: Any, fft_length: int, hop_length: int) -> tuple[Any, Any]:
+    """Short-time Fourier transform without centring or padding.
+
+    Args:
+        audio: Waveforms `(batch, samples)`.
+        fft_length: Samples of a frame and of its periodic Hann window.
+        hop_length: Samples between two frames.
+
+    Returns:
+        Real and imaginary part `(batch, frames, fft_length // 2 + 1)`.
+    """
+    return ops.stft(audio, fft_length, hop_length, fft_length, window=hann_window(fft_length), center=False)
+
+
+def scaled_level(real: Any, imaginary: Any, spectral: SpectralConfig, floor: float = 1e-10) -> Any:
+    """Scaled log-magnitudes of a spectrum.
+
+    Args:
+        real: Real part.
+        imaginary: Imaginary part.
+        spectral: Offset and scale.
+        floor: Least power.
+
+    Returns:
+        ``(10 log10(max(floor, |X|^2)) - offset) / scale``.
+    """
+    power = ops.maximum(real * real + imaginary * imaginary, floor)
+    return (ops.log(power) * (10 / math.log(10)) - spectral.level_offset_db) / spectral.level_scale_db
+
+
+def level_amplitude(level: Any, spectral: SpectralConfig) -> Any:
+    """Amplitudes of scaled log-magnitudes.
+
+    Args:
+        level: Scaled log-magnitudes.
+        spectral: Offset and scale.
+
+    Returns:
+        Amplitudes, same shape.
+    """
+    decibels = level * spectral.level_scale_db + spectral.level_offset_db
+    return ops.exp(decibels * (math.log(10) / 20))
+
+
+def inverse_short_time_spectrum(real: Any, imaginary: Any, spectral: SpectralConfig) -> Any:
+    """Inverse of `short_time_spectrum`: dual window and overlap-add, differentiable.
+
+    Args:
+        real: Real part `(batch, frames, bins)`.
+        imaginary: Imaginary part.
+        spectral: Hop and length.
+
+    Returns:
+        Waveforms `(batch, (frames - 1) * hop_length + fft_length)`; the outer ``overlap`` samples fade.
+    """
+    length, hop = spectral.fft_length, spectral.hop_length
+    window, parts = hann_window(length), length // hop
+    power = np.sum(np.reshape(window**2, (parts, hop)), axis=0)
+    frames = ops.irfft((real, imaginary), fft_length=length) * (window / np.tile(power, parts))
+    count = frames.shape[1]
+    pieces = ops.reshape(frames, (-1, count, parts, hop))
+    total = 0.0
+    for part in range(parts):
+        total = total + ops.pad(pieces[:, :, part], ((0, 0), (part, parts - 1 - part), (0, 0)))
+    return ops.reshape(total, (-1, (count + parts - 1) * hop))
+
+
+def _mean(weights: np.ndarray, values: Any) -> Any:
+    return ops.mean(values * weights)
+
+
+class MagnitudeLoss:
+    """Distance of two spectrograms, weighted by loudness.
+
+    With ``E`` the pre-emphasised amplitude and ``a = ln(1 + E / (frame peak - 45 dB))``: L1 of ``a``, of ``E ** 0.4`` and
+    of ``ln E``; and L1 of the differences of ``a`` over two bins (pitch) and over one frame (transients).
+    """
+
+    def __init__(self, config: Config):
+        from musika.autoencoder.compact import bin_frequencies, emphasis
+
+        frequency = bin_frequencies(config)
+        heavy, light = 1 / (1 + frequency / _WEIGHT_CORNER_HZ), 1 / np.sqrt(1 + frequency / 690.0)
+        self.heavy = (heavy / heavy.mean()).astype("float32")
+        self.light = (light / light.mean()).astype("float32")
+        self.emphasis = emphasis(config)
+        self.scale = config.spectral.level_scale_db * math.log(10) / 20
+        self.offset = config.spectral.level_offset_db * math.log(10) / 20
+
+    def __call__(self, level: Any, target: Any) -> tuple[Any, Any]:
+        """Compare spectrograms.
+
+        Args:
+            level: Predicted scaled log-magnitudes `(batch, frames, bins)`.
+            target: True ones.
+
+        Returns:
+            The distance of levels and the distance of their differences, scalars.
+        """
+        predicted = level * self.scale + self.offset + self.emphasis
+        true = target * self.scale + self.offset + self.emphasis
+        peak = ops.max_pool(ops.max(true, axis=-1, keepdims=True), 5, 1, padding="same")
+        peak = ops.maximum(peak, 0.0)
+        span = _RANGE_DB * math.log(10) / 20
+        loud = ops.softplus(predicted - peak + span)
+        loud_true = ops.softplus(true - peak + span)
+        compressed = ops.exp(_COMPRESSION * ops.minimum(predicted - peak, 3.0))
+        compressed_true = ops.exp(_COMPRESSION * (true - peak))
+        level_loss = (
+            2.0 * _mean(self.heavy, ops.abs(loud - loud_true))
+            + 4.0 * _mean(self.heavy, ops.abs(compressed - compressed_true))
+            + 0.3 * _mean(self.light, ops.abs(predicted - true))
+        )
+        error = loud - loud_true
+        difference_loss = 5.0 * _mean(self.heavy[2:], ops.abs(error[..., 2:] - error[..., :-2])) + 2.0 * _mean(
+            self.heavy, ops.abs(error[:, 1:] - error[:, :-1])
+        )
+        return level_loss, difference_loss
+
+
+def phasor_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) -> Any:
+    """Amplitude-weighted cosine distance of phases, ``1 - cos(difference)``.
+
+    Args:
+        phasor: `[cos | sin]` of the predicted phase `(batch, frames, 2 * bins)`.
+        real: Real part of the true spectrum `(batch, frames, bins)`.
+        imaginary: Imaginary part.
+        weights: Weight of each bin `(bins,)`.
+
+    Returns:
+        Scalar, 0 when the phases agree and 2 when they are opposite.
+    """
+    cosine, sine = ops.split(phasor, 2, axis=-1)
+    power = real * real + imaginary * imaginary + 1e-8
+    agreement = (cosine * real + sine * imaginary) * ops.rsqrt(power)
+    loudness = ops.power(power, 0.35) * weights
+    return ops.sum(loudness * (1.0 - agreement)) / (ops.sum(loudness) + 1e-6)
+
+
+def multi_scale_spectral_distance(audio: Any, target: Any, scales: tuple[int, ...] = _SCALES) -> Any:
+    """Spectral convergence plus log-magnitude L1, averaged over window lengths (hop a quarter).
+
+    Source: Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equations 4-6.
+
+    Args:
+        audio: Predicted waveforms `(batch, samples)`.
+        target: True waveforms.
+        scales: Window lengths in samples.
+
+    Returns:
+        Scalar.
+    """
+    total = 0.0
+    for length in scales:
+        predicted, true = (_magnitude(item, length) for item in (audio, target))
+        difference = ops.sqrt(ops.sum(ops.square(predicted - true), axis=(1, 2)) + 1e-8)
+        norm = ops.sqrt(ops.sum(ops.square(true), axis=(1, 2)) + 1e-8)
+        floor = length * 1e-4
+        logarithm = ops.mean(ops.abs(ops.log(predicted + floor) - ops.log(true + floor)))
+        total = total + ops.mean(difference / (norm + 1.0)) + logarithm
+    return total / len(scales)
+
+
+def _magnitude(audio: Any, length: int) -> Any:
+    real, imaginary = short_time_spectrum(audio, length, length // 4)
+    return ops.sqrt(real * real + imaginary * imaginary + 1e-7)
