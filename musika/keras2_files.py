@@ -75,12 +75,19 @@ def read_layers(path: str | Path) -> Layers:
     try:
         with h5py.File(path, "r") as file:
             return _read_layers(file, path)
+    except UserError:
+        raise
     except KeyError as error:
         raise UserError(
             f"{path} is not a weights file of Keras 2 (`save_weights` to .h5), or it is damaged: "
-            f"{' '.join(str(error.args[0]).split())} is missing. Download it again."
+            f"{_one_line(error.args[0])} is missing. Download it again."
         ) from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:  # what h5py makes of broken bytes
         raise UserError(
-            f"{path} is truncated, damaged or not an HDF5 file; download it again. ({' '.join(str(error).split())})"
+            f"{path} is truncated, damaged or not an HDF5 file; download it again. ({_one_line(error)})"
         ) from None
+
+
+def _one_line(error: object) -> str:
+    """An error's text on one line that any terminal can print."""
+    return " ".join(str(error).encode("ascii", "replace").decode().split())[:200]

@@ -120,9 +120,8 @@ def read_expected(path: str | Path, critic: bool) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _shaped(arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _shaped(values: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """One expected array without dummy axes, or an error that names it."""
-    values = arrays[name]
     if values.size and values.dtype.kind == "f":
         try:
             return values.reshape(shape).astype(np.float32)
@@ -160,81 +159,98 @@ def run_in_chunks(model: keras.Model, values: np.ndarray, rows: int, noise_strid
     return [np.concatenate(output, axis=1) for output in zip(*parts, strict=True)]
 
 
+def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """The shapes of the expected arrays without dummy axes; -1 stands for any length."""
+    codec, settings, bins = config.codec, config.generator, config.spectral.bins
+    return {
+        "coordinates": (-1, settings.patch_latents, 2 * settings.coordinate_channels),
+        "latents": (-1, settings.window_latents, 2 * codec.latent_channels),
+        "critic": (-1, 1),
+        "level1_latents": (2, -1, codec.level1_channels),
+        "magnitude": (2, -1, bins),
+        "phase": (2, -1, bins),
+        "waveform": (-1, 2),
+        "audio": (-1,),
+        "spectrogram": (bins, -1),
+        "encoded_level1": (-1, codec.level1_channels),
+        "encoded_level2": (-1, codec.latent_channels),
+    }
+
+
 class _Stages:
     """The stages of one set of networks."""
 
     def __init__(self, published: Published, arrays: dict[str, np.ndarray]) -> None:
         self.published = published
         self.config: Config = published.config
-        self.arrays = arrays
-        codec, self.per_latent = self.config.codec, self.config.codec.frames_per_latent
-        self.latents = self._get("latents", (1, -1, 2 * codec.latent_channels))
-        self.channels = np.concatenate(np.split(self.latents, 2, axis=-1))  # (2, steps, latent_channels)
-        self.level1 = self._get("level1_latents", (2, -1, codec.level1_channels))
+        shapes = _shapes(self.config)
+        self.arrays = {name: _shaped(values, name, shapes[name]) for name, values in arrays.items()}
+        self.arrays["spectrogram"] = self.arrays["spectrogram"].T  # (frames, bins), as all the others
+        self.per_latent = self.config.codec.frames_per_latent
+        for name, block in (("level1_latents", self.config.codec.decoder_frames), ("encoded_level1", self.per_latent)):
+            steps = self.arrays[name].shape[-2]
+            if steps < block or (name == "level1_latents" and steps % block):
+                raise UserError(f"--check: array {name!r} must hold whole blocks of {block} frames. Received: {steps}")
 
-    def _get(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        return _shaped(self.arrays, name, shape)
-
-    def _compare(
-        self, stage: str, received: np.ndarray, name: str, expected: np.ndarray | None = None
-    ) -> StageError:
+    def _compare(self, stage: str, received: np.ndarray, name: str) -> StageError:
         """Compare with the expected array, which may be a beginning of ours along the time axis."""
-        if expected is None:
-            expected = self._get(name, (*received.shape[:-2], -1, received.shape[-1]))
-        if expected.shape[-2] > received.shape[-2]:
+        expected = self.arrays[name]
+        if name == "latents":
+            expected = expected.reshape(-1, expected.shape[-1])
+        steps = expected.shape[-2]
+        if steps > received.shape[-2]:
             raise UserError(
                 f"--check: array {name!r} is longer than what its input gives. "
-                f"Received: {expected.shape[-2]} steps, at most {received.shape[-2]}"
+                f"Received: {steps} steps, at most {received.shape[-2]}"
             )
-        return StageError(stage, relative_error(received[..., : expected.shape[-2], :], expected))
+        return StageError(stage, relative_error(received[..., :steps, :], expected))
+
+    def _run(self, name: str, values: np.ndarray, rows: int, noise_stride: int = 1) -> list[np.ndarray]:
+        return run_in_chunks(self.published.codec[name], values, rows, noise_stride)
 
     def generator(self) -> Iterator[StageError]:
         """Coordinates -> latents, and the critic's view of them."""
-        settings = self.config.generator
-        if self.published.generator is None:
+        model, patch = self.published.generator, self.config.generator.patch_latents
+        if model is None:
             yield StageError("generator", None, "not imported")
         else:
-            coordinates = self._get("coordinates", (-1, settings.patch_latents, 2 * settings.coordinate_channels))
-            parts = run_in_chunks(self.published.generator, coordinates, settings.patch_latents)[0]
-            yield self._compare("generator", parts.reshape(1, -1, parts.shape[-1]), "latents")
-        if self.published.critic is None:
+            patches = run_in_chunks(model, self.arrays["coordinates"], patch)[0]
+            yield self._compare("generator", patches.reshape(-1, patches.shape[-1]), "latents")
+        critic = self.published.critic
+        if critic is None:
             yield StageError("critic", None, "no critic.h5")
         else:
-            windows = self._get("latents", (-1, settings.window_latents, self.latents.shape[-1]))
-            judged = keras.ops.convert_to_numpy(self.published.critic(windows, training=False))
+            judged = keras.ops.convert_to_numpy(critic(self.arrays["latents"], training=False))
             yield self._compare("critic", judged, "critic")
 
     def _decode_level2(self) -> np.ndarray:
-        model = self.published.codec["level2_decoder"]
-        return run_in_chunks(model, self.channels, CHUNK_FRAMES // self.per_latent, self.per_latent)[0]
+        windows = self.arrays["latents"]
+        left_right = np.stack(np.split(windows.reshape(-1, windows.shape[-1]), 2, axis=-1))
+        return self._run("level2_decoder", left_right, CHUNK_FRAMES // self.per_latent, self.per_latent)[0]
 
     def decoders(self) -> Iterator[StageError]:
         """Latents -> level-1 latents -> magnitude and phase."""
         yield self._compare("level-2 decoder", self._decode_level2(), "level1_latents")
-        model = self.published.codec["level1_decoder"]
-        magnitude, phase = run_in_chunks(model, self.level1, CHUNK_FRAMES)
+        magnitude, phase = self._run("level1_decoder", self.arrays["level1_latents"], CHUNK_FRAMES)
         yield self._compare("level-1 decoder, magnitude", magnitude, "magnitude")
         yield self._compare("level-1 decoder, phase", phase, "phase")
 
     def encoders(self) -> Iterator[StageError]:
         """Audio -> spectrogram -> level-1 latents -> latents."""
-        spectral = self.config.spectral
-        audio = self._get("audio", (-1,))
-        magnitude = log_magnitude(analyse(audio, spectral), spectral)
-        given = self._get("spectrogram", (spectral.bins, -1)).T
-        yield self._compare("spectrogram", magnitude, "spectrogram", given)
-        magnitude = np.concatenate([given, magnitude[len(given) :]])[None]
-        level1 = run_in_chunks(self.published.codec["level1_encoder"], magnitude, CHUNK_FRAMES)[0]
+        spectral, given = self.config.spectral, self.arrays["spectrogram"]
+        magnitude = log_magnitude(analyse(self.arrays["audio"], spectral), spectral)
+        yield self._compare("spectrogram", magnitude, "spectrogram")
+        magnitude = np.concatenate([given, magnitude[len(given) :]])  # beyond what is given, ours
+        level1 = self._run("level1_encoder", magnitude[None], CHUNK_FRAMES)[0]
         yield self._compare("level-1 encoder", level1[0], "encoded_level1")
-        encoded = self._get("encoded_level1", (1, -1, self.config.codec.level1_channels))
-        whole = encoded[:, : encoded.shape[1] // self.per_latent * self.per_latent]
-        latents = run_in_chunks(self.published.codec["level2_encoder"], whole, CHUNK_FRAMES)[0]
+        encoded = self.arrays["encoded_level1"]
+        whole = encoded[: len(encoded) // self.per_latent * self.per_latent]
+        latents = self._run("level2_encoder", whole[None], CHUNK_FRAMES)[0]
         yield self._compare("level-2 encoder", latents[0], "encoded_level2")
 
     def waveform(self) -> Iterator[StageError]:
         """Latents -> waveform."""
-        model = self.published.codec["level1_decoder"]
-        magnitude, phase = run_in_chunks(model, self._decode_level2(), CHUNK_FRAMES)
+        magnitude, phase = self._run("level1_decoder", self._decode_level2(), CHUNK_FRAMES)
         audio = synthesise_scaled(magnitude, phase, self.config.spectral)
         yield self._compare("waveform", audio, "waveform")
 

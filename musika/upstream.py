@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,17 @@ def _targets(layer: keras.layers.Layer) -> dict[str, tuple[Any, tuple[int, ...]]
     return targets
 
 
+def _check_names(layers: Layers, places: Mapping[str, str], path: Path) -> None:
+    """Check that a file holds all layers that have a place, and no other."""
+    missing = [name for name in places.values() if name not in layers]
+    if missing:
+        raise UserError(f"{path}: layer {missing[0]!r} is missing (missing in all: {', '.join(missing)}).")
+    extra = [name for name in layers if name not in set(places.values())]
+    if extra:
+        arrays = [f"{name}/{array} {layers[name][array].shape}" for name in extra for array in layers[name]]
+        raise UserError(f"{path}: these arrays have no place in the published graph: {', '.join(arrays[:5])}.")
+
+
 def _assign(model: keras.Model, layers: Layers, places: Mapping[str, str], path: Path) -> None:
     """Put every array of a file into its place in a model.
 
@@ -99,13 +110,6 @@ def _assign(model: keras.Model, layers: Layers, places: Mapping[str, str], path:
         places: Our layer name -> the file's layer name, for all of our layers that have weights.
         path: The file, for messages.
     """
-    missing = [name for name in places.values() if name not in layers]
-    if missing:
-        raise UserError(f"{path}: layer {missing[0]!r} is missing (missing in all: {', '.join(missing)}).")
-    extra = [name for name in layers if name not in set(places.values())]
-    if extra:
-        arrays = [f"{name}/{array} {layers[name][array].shape}" for name in extra for array in layers[name]]
-        raise UserError(f"{path}: these arrays have no place in the {model.name}: {', '.join(arrays[:5])}.")
     for ours, theirs in places.items():
         arrays = layers[theirs]
         targets = _targets(model.get_layer(ours))
@@ -299,33 +303,38 @@ def import_published(folder: str | Path, generator_folder: str | Path | None = N
     layers = {name: read_layers(path) for name, path in paths.items()}
     places = {name: _codec_places(layers[name], paths[name]) for name in CODEC_FILES}
     values = _infer_codec(layers, places, paths)
-    small = False
     if codec_only:
-        values["generator"] = {"coordinate_channels": values["codec"]["latent_channels"]}
+        values["generator"] = {"coordinate_channels": values["codec"]["latent_channels"], "small": False}
     else:
         _check_latents(layers[GENERATOR_FILE], paths[GENERATOR_FILE], values["codec"]["latent_channels"])
         values["generator"] = _infer_generator(layers[GENERATOR_FILE], paths[GENERATOR_FILE])
-        small = values["generator"]["small"]
+    small = values["generator"]["small"]
+    if not codec_only:
+        places |= {GENERATOR_FILE: generator_places(small), "gen.h5": generator_places(small)}
+        places["critic.h5"] = critic_places(small)
+    for name, path in paths.items():
+        _check_names(layers[name], places[name], path)
     config = load_config("small" if small else "base", values)
 
-    def load(name: str, build: Any, where: Mapping[str, str]) -> keras.Model | None:
-        if name not in layers:
-            return None
+    def load(name: str, build: Callable[..., keras.Model]) -> keras.Model:
         model = build(config, dtype="float32")
-        _assign(model, layers[name], where, paths[name])
+        _assign(model, layers[name], places[name], paths[name])
         return model
 
+    def load_if_there(name: str, build: Callable[..., keras.Model]) -> keras.Model | None:
+        return load(name, build) if name in layers else None
+
     codec = {
-        "level1_encoder": load("enc.h5", build_level1_encoder, places["enc.h5"]),
-        "level2_encoder": load("enc2.h5", build_level2_encoder, places["enc2.h5"]),
-        "level1_decoder": load("dec.h5", build_level1_decoder, places["dec.h5"]),
-        "level2_decoder": load("dec2.h5", build_level2_decoder, places["dec2.h5"]),
+        "level1_encoder": load("enc.h5", build_level1_encoder),
+        "level2_encoder": load("enc2.h5", build_level2_encoder),
+        "level1_decoder": load("dec.h5", build_level1_decoder),
+        "level2_decoder": load("dec2.h5", build_level2_decoder),
     }
     return Published(
         config=config,
         codec=codec,
-        generator=load(GENERATOR_FILE, build_generator, generator_places(small)),
-        live_generator=load("gen.h5", build_generator, generator_places(small)),
-        critic=load("critic.h5", build_critic, critic_places(small)),
+        generator=load_if_there(GENERATOR_FILE, build_generator),
+        live_generator=load_if_there("gen.h5", build_generator),
+        critic=load_if_there("critic.h5", build_critic),
         sources=paths,
     )

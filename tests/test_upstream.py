@@ -181,8 +181,8 @@ def test_live_generator_differs_from_the_averaged_one(published):
 
 
 @pytest.mark.parametrize("small", [False, True])
-@pytest.mark.parametrize(("hop", "latents", "base", "first_number"), [(8, 3, 2, 0), (16, 5, 4, 97)])
-def test_other_sizes_and_other_numbers(tmp_path, small, hop, latents, base, first_number):
+def test_other_sizes_and_other_numbers(tmp_path, small):
+    hop, latents, base, first_number = (8, 3, 2, 0) if small else (16, 5, 4, 97)
     folder = Writer(tmp_path, hop, latents, base, small, first_number).all()
     published = import_published(folder)
     config = published.config
@@ -216,10 +216,11 @@ def test_autoencoder_and_generator_may_lie_in_two_folders(toy, tmp_path):
     other.mkdir()
     shutil.move(toy / "gen_ema.h5", other)
     (toy / "critic.h5").unlink()
+    (toy / "gen.h5").unlink()
     published = import_published(toy, other)
     assert published.sources["gen_ema.h5"] == other / "gen_ema.h5"
     assert published.critic is None
-    assert published.live_generator is not None
+    assert published.live_generator is None
     (other / "gen_ema.h5").unlink()
     assert import_published(toy, codec_only=True).generator is None
 
@@ -237,7 +238,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.98])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
 def test_a_truncated_file_is_named(toy, name, share):
     content = (toy / name).read_bytes()
     (toy / name).write_bytes(content[: int(len(content) * share)])
@@ -248,7 +249,7 @@ def test_a_truncated_file_is_named(toy, name, share):
 def test_corrupt_bytes_give_an_error_or_a_whole_import(toy):
     content = (toy / "enc.h5").read_bytes()
     random = np.random.default_rng(0)
-    for _ in range(40):
+    for _ in range(200):
         broken = bytearray(content)
         for place in random.integers(0, len(content), 20):
             broken[place] = random.integers(256)
@@ -316,7 +317,7 @@ def test_an_array_that_no_layer_lists_is_named(toy):
         import_published(toy)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["enc.h5", "dec2.h5", "gen_ema.h5"])
 def test_an_array_of_the_wrong_shape_is_named(toy, name):
     layers = list(read_layers(toy / name))
     chosen = layers[3]
@@ -332,10 +333,10 @@ def test_an_array_of_the_wrong_shape_is_named(toy, name):
 
 
 def test_a_missing_or_additional_array_in_a_layer_is_named(toy):
-    edit(toy / "critic.h5", lambda layers: {**layers, "3c0": {"kernel": layers["3c0"]["kernel"]}})
-    with pytest.raises(UserError, match="critic.h5: layer '3c0' must hold the arrays kernel, bias. Received: kernel"):
+    edit(toy / "enc.h5", lambda layers: {**layers, "conv2d_7": {"kernel": layers["conv2d_7"]["kernel"]}})
+    with pytest.raises(UserError, match="enc.h5: layer 'conv2d_7' must hold the arrays kernel, bias. Received: kernel"):
         import_published(toy)
-    Writer(toy).critic()
+    Writer(toy).all()
     edit(toy / "critic.h5", lambda layers: {**layers, "3c3": {**layers["3c3"], "bias": np.zeros(10)}})
     with pytest.raises(UserError, match="critic.h5: layer '3c3' must hold the arrays kernel. Received: kernel, bias"):
         import_published(toy)
@@ -384,23 +385,24 @@ class TestExpectedArrays:
         return {result.stage: result for result in check_parity(published, tmp_path / "expected.npz")}
 
     @pytest.mark.parametrize(
-        ("name", "stage"),
+        "changed",
         [
-            ("latents", "generator"),
-            ("critic", "critic"),
-            ("level1_latents", "level-2 decoder"),
-            ("magnitude", "level-1 decoder, magnitude"),
-            ("phase", "level-1 decoder, phase"),
-            ("spectrogram", "spectrogram"),
-            ("encoded_level1", "level-1 encoder"),
-            ("encoded_level2", "level-2 encoder"),
-            ("waveform", "waveform"),
+            {
+                "critic": "critic",
+                "magnitude": "level-1 decoder, magnitude",
+                "phase": "level-1 decoder, phase",
+                "spectrogram": "spectrogram",
+                "encoded_level2": "level-2 encoder",
+                "waveform": "waveform",
+            },
+            {"latents": "generator", "level1_latents": "level-2 decoder", "encoded_level1": "level-1 encoder"},
         ],
     )
-    def test_a_stage_that_differs_fails(self, published, arrays, tmp_path, name, stage):
-        results = self.check(published, {**arrays, name: arrays[name] * 1.0001}, tmp_path)
-        assert not results[stage].passed
-        assert results[stage].error > 5e-5
+    def test_a_stage_that_differs_fails(self, published, arrays, tmp_path, changed):
+        results = self.check(published, {**arrays, **{name: arrays[name] * 1.0001 for name in changed}}, tmp_path)
+        for stage in changed.values():
+            assert not results[stage].passed
+            assert results[stage].error > 5e-5
 
     def test_dummy_axes_do_not_matter(self, published, arrays, tmp_path):
         arrays["level1_latents"] = arrays["level1_latents"][:, :, 0]
@@ -409,7 +411,7 @@ class TestExpectedArrays:
         arrays["magnitude"] = arrays["magnitude"][:, :, None]
         assert all(result.passed for result in self.check(published, arrays, tmp_path).values())
 
-    @pytest.mark.parametrize("name", ARRAYS)
+    @pytest.mark.parametrize("name", [name for name in ARRAYS if name not in ("audio", "critic")])
     def test_an_array_of_another_size_is_named(self, published, arrays, tmp_path, name):
         arrays[name] = np.zeros((3, 7), np.float32)
         with pytest.raises(UserError, match=f"array '{name}'"):

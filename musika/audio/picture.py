@@ -32,13 +32,12 @@ _CHUNK_FRAMES = 128
 class _Columns:
     """Collects the mean power spectrum of every column of the picture from a stream of blocks."""
 
-    def __init__(self, samples: int, channels: int, rows: NDArray[np.float32]) -> None:
+    def __init__(self, samples: int, channels: int) -> None:
         self.hop = int(np.clip(samples // (2 * _COLUMNS), _FASTEST_HOP, _SLOWEST_HOP))
         self.frames = max(1, 1 + samples // self.hop)
         count = min(_COLUMNS, self.frames)
-        self.power = np.zeros((channels, count, len(rows)), np.float64)
+        self.power = np.zeros((channels, count, _FFT_LENGTH // 2 + 1), np.float32)
         self.counts = np.zeros(count, np.int64)
-        self._rows = rows
         self._done = 0
         # Half a frame of silence before the beginning centres frame t on sample t * hop.
         self._waiting = np.zeros((channels, _FFT_LENGTH // 2), np.float32)
@@ -62,18 +61,18 @@ class _Columns:
         for total, channel in zip(self.power, frames, strict=True):
             spectrum = scipy.fft.rfft(channel * analysis_window(_FFT_LENGTH), axis=-1)
             power = np.square(spectrum.real) + np.square(spectrum.imag)
-            total[places[firsts]] += np.add.reduceat(power, firsts, axis=0) @ self._rows.T
+            total[places[firsts]] += np.add.reduceat(power, firsts, axis=0)
         self._done += len(places)
 
-    def decibels(self) -> NDArray[np.float64]:
-        """The picture: ``(channels, rows, columns)``, 0 dB at its loudest spot."""
+    def decibels(self, weights: Floats) -> Floats:
+        """The picture ``(channels, rows, columns)``, 0 dB at its loudest spot, from the rows' weights ``(rows, bins)``."""
         self.add(np.zeros((_FFT_LENGTH // 2, len(self.power)), np.float32))
-        mean = self.power / np.maximum(self.counts, 1)[:, None]
+        mean = (self.power / np.maximum(self.counts, 1).astype(np.float32)[:, None]) @ weights.T
         level = 10 * np.log10(np.maximum(mean, 1e-12))
         return np.clip(level - max(level.max(), -60.0), -_RANGE_DB, 0.0).transpose(0, 2, 1)
 
 
-def _log_rows(sample_rate: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _log_rows(sample_rate: int) -> tuple[Floats, NDArray[np.float64]]:
     """Weights ``(rows, bins)`` from linear to logarithmic frequency, and the rows' borders in Hz.
 
     A row takes the mean of the bins inside it, or interpolates between the two nearest where bins lie wider apart.
@@ -103,9 +102,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _paint(
-    levels: NDArray[np.float64], borders: NDArray[np.float64], seconds: float, start: float, title: str, path: Path
-) -> None:
+def _paint(levels: Floats, borders: NDArray[np.float64], seconds: float, start: float, title: str, path: Path) -> None:
     """Paint levels ``(channels, rows, columns)`` and save them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -168,11 +165,11 @@ def draw_spectrogram(
         shaped = np.asarray(block, np.float32)
         shaped = shaped[:, None] if shaped.ndim == 1 else shaped
         if columns is None:
-            columns = _Columns(samples, shaped.shape[1], weights)
+            columns = _Columns(samples, shaped.shape[1])
         columns.add(shaped)
     if columns is None:
         raise UserError("a spectrogram needs audio. Received: a stream without blocks")
-    _paint(columns.decibels(), borders, samples / sample_rate, start, title, Path(path))
+    _paint(columns.decibels(weights), borders, samples / sample_rate, start, title, Path(path))
 
 
 def draw_file(audio_path: str | Path, path: str | Path, start: float = 0.0, title: str = "") -> None:

@@ -26,7 +26,7 @@ from musika.training.losses import (
     inverse_short_time_spectrum,
     level_amplitude,
     multi_scale_spectral_distance,
-    phasor_distance,
+    phase_distance,
     scaled_level,
     short_time_spectrum,
 )
@@ -178,7 +178,7 @@ class CodecPhase(keras.Model):
         level, phasor = self._decode(level1, batch)
         terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
         if settings.phasor:
-            terms["phasor"] = phasor_distance(phasor, real, imaginary, self.phasor_weights)
+            terms["phasor"] = phase_distance(phasor, real, imaginary, self.phasor_weights)
         total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
         if not (settings.waveform or settings.adversarial):
             return [total], terms

@@ -154,8 +154,18 @@ class MagnitudeLoss:
         return level_loss, difference_loss
 
 
-def phasor_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) -> Any:
-    """Amplitude-weighted cosine distance of phases, ``1 - cos(difference)``.
+def _turn(real: Any, imaginary: Any, ahead: tuple[Any, ...], behind: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Each value times the conjugate of its neighbour: the phase from one to the next."""
+    a, b, c, d = real[ahead], imaginary[ahead], real[behind], imaginary[behind]
+    return a * c + b * d, b * c - a * d
+
+
+def phase_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) -> Any:
+    """Amplitude-weighted cosine distance of phase steps, from frame to frame and from bin to bin.
+
+    The phase of a steady tone is arbitrary, but how it advances (instantaneous frequency) and how it changes over
+    frequency (group delay) are heard and can be told from magnitudes, so the steps are compared, and with a small weight
+    the phases themselves, which matter where they are no accident (kicks).
 
     Args:
         phasor: `[cos | sin]` of the predicted phase `(batch, frames, 2 * bins)`.
@@ -164,13 +174,23 @@ def phasor_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray)
         weights: Weight of each bin `(bins,)`.
 
     Returns:
-        Scalar, 0 when the phases agree and 2 when they are opposite.
+        Scalar, 0 when all steps agree, about 2 when phases are unrelated.
     """
     cosine, sine = ops.split(phasor, 2, axis=-1)
     power = real * real + imaginary * imaginary + 1e-8
-    agreement = (cosine * real + sine * imaginary) * ops.rsqrt(power)
-    loudness = ops.power(power, 0.35) * weights
-    return ops.sum(loudness * (1.0 - agreement)) / (ops.sum(loudness) + 1e-6)
+    inverse = ops.rsqrt(power)
+    real, imaginary = real * inverse, imaginary * inverse
+    loudness = ops.power(power, 0.25) * weights
+    loudness = loudness / (ops.mean(loudness) + 1e-6)
+    everything = slice(None)
+    total = 0.2 * ops.mean(loudness * (1.0 - cosine * real - sine * imaginary))
+    for axis in (1, 2):
+        ahead = tuple(slice(1, None) if index == axis else everything for index in range(3))
+        behind = tuple(slice(None, -1) if index == axis else everything for index in range(3))
+        a, b = _turn(cosine, sine, ahead, behind)
+        c, d = _turn(real, imaginary, ahead, behind)
+        total = total + ops.mean(ops.sqrt(loudness[ahead] * loudness[behind] + 1e-9) * (1.0 - a * c - b * d))
+    return total
 
 
 def multi_scale_spectral_distance(audio: Any, target: Any, scales: tuple[int, ...] = _SCALES) -> Any:
