@@ -185,5 +185,4 @@ def draw_file(audio_path: str | Path, path: str | Path, start: float = 0.0, titl
         UserError: If the file cannot be read, or the picture not be written.
     """
     with AudioReader(audio_path) as reader:
-        samples = reader.samples if reader.samples is not None else sum(map(len, AudioReader(audio_path).blocks()))
-        draw_spectrogram(reader.blocks(), path, samples=samples, start=start, title=title)
+        draw_spectrogram(reader.blocks(), path, samples=reader.samples, start=start, title=title)

@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 SAMPLE_RATE = 44100
 # Samples in a block that is read: 6 s, half a megabyte a channel.
 BLOCK_SAMPLES = 1 << 18
-# What libsndfile counts when a flac's header leaves the length open is near 2^63.
+# A flac whose header leaves the length open has nearly 2^63 samples to libsndfile, which then fails to read on.
 _UNKNOWN_LENGTH = 1 << 60
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
 # Endings that count as audio in a folder. Some are not readable by libsndfile: such files shall be reported, not
@@ -112,8 +112,7 @@ class AudioReader:
         sample_rate: Sample rate of the blocks in Hz.
         source_rate: The file's own sample rate in Hz.
         source_channels: The file's own channels, 1 or 2.
-        samples: Samples at ``sample_rate``: as the file's header says (None where it does not say), exact once
-            ``blocks`` has come to its end.
+        samples: Samples at ``sample_rate``: as the file's header says, exact once ``blocks`` has come to its end.
         ended_early: Whether ``blocks`` found less than the header says, as in a cut mp3.
 
     Raises:
@@ -127,9 +126,7 @@ class AudioReader:
         self._file = self._open()
         self.source_rate: int = self._file.samplerate
         self.source_channels: int = self._file.channels
-        announced: int = self._file.frames
-        known = announced < _UNKNOWN_LENGTH
-        self.samples: int | None = resampled_length(announced, self.source_rate, sample_rate) if known else None
+        self.samples = resampled_length(self._file.frames, self.source_rate, sample_rate)
         try:
             self._check()
         except UserError:
@@ -168,6 +165,8 @@ class AudioReader:
                 f"{shown}: the sample rate must be from {_LOWEST_RATE} to {_HIGHEST_RATE} Hz."
                 f" Received: {self.source_rate} Hz."
             )
+        if self._file.frames > _UNKNOWN_LENGTH:
+            raise UserError(f"{shown}: the header does not say how long it is. Convert it once more, e.g. with ffmpeg.")
         if self._file.frames == 0:
             raise UserError(f"{shown}: the file holds no audio (0 samples).")
 
@@ -203,7 +202,7 @@ class AudioReader:
             position += len(samples)
             yield samples
         exact = resampled_length(position, self.source_rate, self.sample_rate)
-        self.ended_early = self.samples is not None and exact < self.samples
+        self.ended_early = exact < self.samples
         self.samples = exact
         if position == 0:
             raise UserError(f"{show_path(self.path)}: the file holds no audio (0 samples).")
@@ -236,7 +235,7 @@ class AudioReader:
             if len(out):
                 yield out
         rest = stream.resample_chunk(np.zeros((0, self.source_channels), np.float32), last=True)
-        missing = (self.samples or 0) - given  # exact by now: the raw stream has ended
+        missing = self.samples - given  # exact by now: the raw stream has ended
         rest = rest[:missing] if len(rest) >= missing else np.pad(rest, ((0, missing - len(rest)), (0, 0)))
         if len(rest):
             yield rest

@@ -160,7 +160,7 @@ def analyse(audio: Floats, spectral: SpectralConfig) -> Spectrum:
         raise UserError(
             f"analyse: audio must have the shape (samples,) or (samples, channels). Received: shape {samples.shape}"
         )
-    planes = np.ascontiguousarray(samples.T.reshape(-1, samples.shape[0]), dtype=np.float32)
+    planes = np.ascontiguousarray(samples.T.reshape(math.prod(samples.shape[1:]), samples.shape[0]), dtype=np.float32)
     frames = frame_count(samples.shape[0], spectral)
     window = analysis_window(spectral.fft_length)
     spectrum = np.empty((len(planes), frames, spectral.bins), np.complex64)
@@ -313,7 +313,7 @@ def synthesise(spectrum: Spectrum, spectral: SpectralConfig) -> Floats:
     """
     values = np.asarray(spectrum, dtype=np.complex64)
     _check_bins(values.shape, spectral, "synthesise")
-    planes = values.reshape(-1, *values.shape[-2:])
+    planes = values.reshape(math.prod(values.shape[:-2]), *values.shape[-2:])
     total = _overlap_add(lambda channel, chunk: planes[channel, chunk], len(planes), planes.shape[1], spectral)
     return _as_audio(total, values.shape)
 
@@ -342,8 +342,8 @@ def synthesise_scaled(scaled: Floats, phase: Floats, spectral: SpectralConfig) -
             "synthesise_scaled: magnitudes and phase must have the same channels and frames."
             f" Received: magnitudes {levels.shape}, phase {angles.shape}"
         )
-    levels = levels.reshape(-1, *levels.shape[-2:])
-    angles = angles.reshape(-1, *angles.shape[-2:])
+    levels = levels.reshape(math.prod(levels.shape[:-2]), *levels.shape[-2:])
+    angles = angles.reshape(math.prod(angles.shape[:-2]), *angles.shape[-2:])
 
     def spectrum_of(channel: int, chunk: slice) -> Spectrum:
         return compose(levels[channel, chunk], angles[channel, chunk], spectral)

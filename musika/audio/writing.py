@@ -198,7 +198,10 @@ class AudioWriter:
             )
         try:
             for start in range(0, len(samples), _WRITE_SAMPLES):
-                piece = samples[start : start + _WRITE_SAMPLES]
+                piece: NDArray[Any] = samples[start : start + _WRITE_SAMPLES]
+                if self._file.subtype == "PCM_16":
+                    # libsndfile would scale by 32767 and read back by 32768.
+                    piece = np.clip(np.rint(piece * np.float32(32768)), -32768, 32767).astype(np.int16)
                 self._file.write(piece)
                 self.written += len(piece)
         except (soundfile.LibsndfileError, OSError, AssertionError) as error:

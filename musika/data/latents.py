@@ -75,9 +75,10 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     """Read all arrays of an ``.npz``."""
     shown = show_path(path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise UserError(f"{shown}: not a latent file (a single array). `musika encode` makes latent files.")
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise UserError(f"{shown}: not a latent file (a single array). `musika encode` makes latent files.")
+        with loaded as arrays:
             missing = [name for name in _REQUIRED if name not in arrays.files]
             if missing:
                 raise UserError(

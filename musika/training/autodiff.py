@@ -41,7 +41,9 @@ def backend_name() -> str:
     return name
 
 
-def gradients(loss_function: Callable[[], tuple[Tensor, Any]], variables: Variables) -> tuple[Tensor, Any, list[Tensor]]:
+def gradients(
+    loss_function: Callable[[], tuple[Tensor, Any]], variables: Variables
+) -> tuple[Tensor, Any, list[Tensor]]:
     """A loss and its gradients.
 
     Args:

@@ -106,7 +106,24 @@ class CodecPhase(keras.Model):
         self.magnitude_loss = MagnitudeLoss(config)
         weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
         self.phasor_weights = (weights / weights.mean()).astype("float32")
+        self.judged = False
         self.built = True
+
+    @property
+    def judged_from(self) -> int:
+        """The step from which the critic judges, or ``steps`` where there is no critic."""
+        settings = self.settings
+        return round(settings.adversarial_from * settings.steps) if settings.adversarial else settings.steps
+
+    def set_judged(self, judged: bool) -> None:
+        """Let the critic judge from the next step on, or not.
+
+        Args:
+            judged: Whether it does.
+        """
+        if judged != self.judged:
+            self.judged = judged
+            self.train_function = None  # traced anew
 
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Make the phase's optimisers, built for their variables.
@@ -156,7 +173,7 @@ class CodecPhase(keras.Model):
         """The losses of a batch: of the networks, then of the critic where there is one.
 
         Args:
-            batch: `audio` `(crops, samples)`, `latent_noise`, `mix`, `critic_weight` and the networks' noise.
+            batch: `audio` `(crops, samples)`, `latent_noise`, `mix` and the networks' noise.
 
         Returns:
             The losses, and every term by name.
@@ -180,7 +197,7 @@ class CodecPhase(keras.Model):
         if settings.phasor:
             terms["phasor"] = phase_distance(phasor, real, imaginary, self.phasor_weights)
         total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
-        if not (settings.waveform or settings.adversarial):
+        if not (settings.waveform or self.judged):
             return [total], terms
         return self._waveform_losses(total, terms, level, phasor, batch)
 
@@ -197,11 +214,11 @@ class CodecPhase(keras.Model):
         if settings.waveform:
             terms["waveform"] = multi_scale_spectral_distance(audio, true)
             total = total + settings.waveform * terms["waveform"]
-        if self.critic is None:
+        if not self.judged:
             return [total], terms
         fake_scores, real_scores = self.critic(critic_view(audio)), self.critic(critic_view(true))
         terms["adversarial"] = generator_hinge(fake_scores)
-        total = total + settings.adversarial * ops.mean(batch["critic_weight"]) * terms["adversarial"]
+        total = total + settings.adversarial * terms["adversarial"]
         terms["critic"] = critic_hinge(real_scores, fake_scores)
         return [total, terms["critic"]], terms
 
@@ -216,10 +233,10 @@ class CodecPhase(keras.Model):
         """
         batch, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         groups = [self.variables_trained]
-        if self.critic is not None:
+        if self.judged:
             groups.append(self.critic.trainable_variables)
         losses, terms, found = autodiff.joint_gradients(lambda: self.losses_of(batch), groups)
-        for optimizer, gradients, variables in zip(self.optimizer_of.values(), found, groups, strict=True):
+        for optimizer, gradients, variables in zip(self.optimizer_of.values(), found, groups, strict=False):
             autodiff.apply_gradients(optimizer, _clip(gradients), variables)
         return {"loss": losses[0], **terms}
 
@@ -255,6 +272,4 @@ def make_batch(phase: CodecPhase, pool: Any, step: int, seed: int) -> dict[str, 
     if config.codec.architecture == "published":
         batch["latent_noise"] *= 0.0
     batch["mix"] = (rng.random((settings.crops, 1, 1)) < phase.share_level2).astype(np.float32)
-    started = step >= settings.adversarial_from * settings.steps
-    batch["critic_weight"] = np.full((1, 1), float(started), np.float32)
     return batch

@@ -175,7 +175,8 @@ class CodecTrainer:
         extra = callbacks(phase, step)
         while step < steps:
             schedule = _Schedule(self, phase, step, until)
-            count = min(every, steps - step)
+            phase.set_judged(bool(phase.settings.adversarial) and step >= phase.judged_from)
+            count = min(every, (steps if step >= phase.judged_from else phase.judged_from) - step)
             phase.fit(
                 self.batches(phase, step), steps_per_epoch=count, epochs=1, verbose=0, callbacks=[schedule, *extra]
             )

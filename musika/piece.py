@@ -1,0 +1,170 @@
+"""A piece: the whole machine, from a seed to endless stereo music.
+
+    seed --anchors--> coordinates --generator--> latents --codec--> audio
+
+A piece is a pure function of its preset, seed and truncation. Any stretch of it, rendered alone, in any order, is to
+the byte the stretch of a longer render on the same machine. Three things make it so: all randomness is counted, not
+drawn one after another (``gan/coordinates.py``, ``autoencoder/graphs.py``); the generator makes groups of patches, and
+the codec makes blocks, that lie on fixed grids of absolute time and always have one shape; and what follows them,
+overlap-add and limiter, treats a sample the same wherever a stretch begins. Patches before time zero exist like any
+other, so a piece has no edge there.
+
+    >>> from musika.config import load_config
+    >>> from musika.presets import random_preset
+    >>> piece = random_preset(load_config("debug")).piece(seed=7)
+    >>> piece.render(start=0.5, seconds=0.25).shape
+    (11025, 2)
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musika.checks import UserError, check_integer, check_number
+from musika.gan.coordinates import LARGEST_SEED, check_truncation, coordinates, patch_noise
+
+if TYPE_CHECKING:
+    from musika.presets import Preset
+
+Floats = NDArray[np.float32]
+
+DEFAULT_TRUNCATION = 2.0  # of the published generator
+LATEST_START = 1e9  # seconds, 31 years: sample positions stay exact in a float far beyond it
+LONGEST_RENDER = 3 * 3600.0  # seconds in one array, 3.8 GB; streams have no end
+_GROUP_PATCHES = 4  # patches that the generator makes together: fewer use the processor badly, more delay the start
+_DRAWN_SEEDS = 2**32  # a drawn seed is short enough to type
+
+
+def sample_position(seconds: float, sample_rate: int) -> int:
+    """The sample at a time.
+
+    Args:
+        seconds: The time.
+        sample_rate: Samples a second.
+
+    Returns:
+        The nearest sample's index.
+
+    >>> sample_position(37.5, 44100)
+    1653750
+    """
+    return round(seconds * sample_rate)
+
+
+class Piece:
+    """An endless piece of music.
+
+    Args:
+        preset: The preset, with a generator.
+        seed: Which piece, from 0 to 2**63 - 1; None draws one.
+        truncation: Bound of the normal numbers that a piece is made from: low is typical, high is varied.
+
+    Attributes:
+        preset: The preset.
+        seed: The seed.
+        truncation: The truncation.
+
+    Raises:
+        UserError: If the preset has no generator, or the seed or truncation is out of range.
+    """
+
+    def __init__(self, preset: Preset, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION):
+        if preset.generator is None:
+            raise UserError(
+                f"preset {preset.name!r} has a codec but no generator, so it cannot make music. Train one with"
+                f" `musika train generator --codec {preset.folder or preset.name}`, or choose another preset."
+            )
+        self.preset = preset
+        self.seed = secrets.randbelow(_DRAWN_SEEDS) if seed is None else check_integer(seed, "seed", 0, LARGEST_SEED)
+        self.truncation = check_truncation(truncation)
+        self._group = functools.lru_cache(maxsize=4)(self._make_group)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return self.preset.config.sample_rate
+
+    def latents(self, start_step: int, steps: int) -> Floats:
+        """Make any stretch of the piece's latents.
+
+        Args:
+            start_step: First latent step, counted from time zero; may be negative.
+            steps: Number of steps, 0 or more.
+
+        Returns:
+            float32 array of shape ``(steps, 2 * latent_channels)``: left channel, then right channel.
+        """
+        size = _GROUP_PATCHES * self.preset.config.generator.patch_latents
+        first, last = start_step // size, (start_step + max(steps, 1) - 1) // size
+        joined = np.concatenate([self._group(group) for group in range(first, last + 1)])
+        return joined[start_step - first * size :][:steps]
+
+    def _make_group(self, group: int) -> Floats:
+        """Make the latents of one group of patches."""
+        preset, generator = self.preset, self.preset.generator
+        patch = preset.config.generator.patch_latents
+        first = group * _GROUP_PATCHES
+        path = coordinates(preset.config, self.seed, first * patch, _GROUP_PATCHES * patch, self.truncation)
+        noise = [
+            patch_noise(preset.config, self.seed, first + index, generator.noise_layers)
+            for index in range(_GROUP_PATCHES)
+        ]
+        made = generator.predict_on_batch([path.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise)])
+        latents = np.asarray(made, dtype=np.float32).reshape(_GROUP_PATCHES * patch, -1)
+        return latents * preset.std + preset.mean
+
+    def play(self, start: int, stop: int | None = None) -> Iterator[Floats]:
+        """Play from one sample to another: what `render` and `stream` share.
+
+        Args:
+            start: First sample, counted from time zero.
+            stop: Sample to stop before; None to go on for ever.
+
+        Returns:
+            Iterator over consecutive blocks, float32 of shape ``(samples, 2)``.
+        """
+        return self.preset.codec.play(self.latents, start, stop, noise_seed=self.seed)
+
+    def render(self, start: float = 0.0, seconds: float = 60.0) -> Floats:
+        """Render a stretch into one array.
+
+        Args:
+            start: Where it begins, in seconds.
+            seconds: Its length, at most three hours; for more, use `stream`.
+
+        Returns:
+            float32 waveform of shape ``(samples, 2)`` within [-1, 1].
+
+        Raises:
+            UserError: If ``start`` or ``seconds`` is out of range.
+        """
+        check_number(start, "start", 0.0, LATEST_START)
+        check_number(seconds, "seconds", above=0.0, high=LONGEST_RENDER)
+        first = sample_position(start, self.sample_rate)
+        audio = np.empty((sample_position(seconds, self.sample_rate), 2), np.float32)
+        filled = 0
+        for block in self.play(first, first + len(audio)):
+            audio[filled : filled + len(block)] = block
+            filled += len(block)
+        return audio
+
+    def stream(self, start: float = 0.0) -> Iterator[Floats]:
+        """Play for ever.
+
+        Args:
+            start: Where to begin, in seconds.
+
+        Returns:
+            Endless iterator over consecutive blocks of some seconds, float32 of shape ``(samples, 2)``.
+
+        Raises:
+            UserError: If ``start`` is out of range.
+        """
+        check_number(start, "start", 0.0, LATEST_START)
+        return self.play(sample_position(start, self.sample_rate))

@@ -1,0 +1,283 @@
+"""Presets: everything that makes a kind of music, in one folder.
+
+    config.json            every setting
+    metadata.json          who made it from what; its codec's fingerprint
+    codec.weights.h5       the codec, or metadata's `codec` names another preset folder that holds it
+    generator.weights.h5   the generator, if there is one
+    statistics.npz         mean and standard deviation of each latent channel, if the generator makes normalised latents
+    MODEL_CARD.md          for people
+
+A preset is found by its folder, by the folder of the training run that made it, or, if it came with the package, by
+its name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from musika import __version__
+from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
+from musika.autoencoder.codec import Codec
+from musika.autoencoder.graphs import cpu_has_bfloat16
+from musika.checks import UserError
+from musika.config import Config, config_from_dict
+from musika.gan.generator import build_generator
+from musika.piece import DEFAULT_TRUNCATION, Piece
+from musika.resources import resource_folder
+from musika.weights import fingerprint, load_weights, randomise, save_weights
+
+CONFIG_FILE = "config.json"
+METADATA_FILE = "metadata.json"
+GENERATOR_FILE = "generator.weights.h5"
+STATISTICS_FILE = "statistics.npz"
+CARD_FILE = "MODEL_CARD.md"
+FORMAT = 1
+
+
+@dataclass
+class Preset:
+    """A codec and, usually, a generator, ready to play.
+
+    Attributes:
+        name: Its name.
+        config: Its config.
+        codec: The codec.
+        generator: The generator; None for a codec alone.
+        mean: Added to the generator's latents; array of shape ``(2 * latent_channels,)``, or 0.
+        std: What the generator's latents are multiplied by before; of the same shape, or 1.
+        metadata: What ``metadata.json`` holds.
+        folder: Where it was read from; None if it is not on disk.
+    """
+
+    name: str
+    config: Config
+    codec: Codec
+    generator: keras.Model | None = None
+    mean: Any = np.float32(0.0)
+    std: Any = np.float32(1.0)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.generator is not None:
+            self.generator.compile(jit_compile=False)  # one compiled graph; XLA was slower on CPUs
+
+    @property
+    def hash(self) -> str:
+        """Fingerprint of all that decides how pieces sound: 16 hexadecimal digits."""
+        settings = {
+            "codec": self.codec.hash,
+            "generator": dataclasses.asdict(self.config.generator),
+            "mean": np.asarray(self.mean, np.float32).tolist(),
+            "std": np.asarray(self.std, np.float32).tolist(),
+        }
+        return fingerprint(settings, [] if self.generator is None else [self.generator])
+
+    def piece(self, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION) -> Piece:
+        """Make a piece. See `musika.piece.Piece`.
+
+        Args:
+            seed: Which piece, from 0 to 2**63 - 1; None draws one.
+            truncation: Bound of the normal numbers that the piece is made from.
+
+        Returns:
+            The piece.
+
+        Raises:
+            UserError: If there is no generator, or the seed or truncation is out of range.
+        """
+        return Piece(self, seed, truncation)
+
+
+def preset_names() -> list[str]:
+    """The names of the presets that are installed with the package."""
+    return sorted(path.parent.name for path in resource_folder("checkpoints").glob(f"*/{METADATA_FILE}"))
+
+
+def find_preset(name: str | Path) -> Path:
+    """Find a preset's folder.
+
+    Args:
+        name: A preset's folder, a training run's folder, or the name of a preset that came with the package.
+
+    Returns:
+        The folder that holds ``metadata.json``.
+
+    Raises:
+        UserError: If there is no such preset; the message lists those there are.
+    """
+    path = Path(name).expanduser()
+    candidates = [path, path / "preset"]
+    if path.name == str(name):
+        candidates.append(resource_folder("checkpoints") / path.name)
+    for folder in candidates:
+        if (folder / METADATA_FILE).is_file():
+            return folder
+    problem = f"folder {path} holds no preset" if path.is_dir() else f"there is no preset {str(name)!r}"
+    shipped = ", ".join(preset_names()) or "none"
+    raise UserError(
+        f"{problem}: give a folder with a {METADATA_FILE}, a training run that has saved, or a name that came with"
+        f" the package ({shipped})."
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read a preset's JSON file."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"preset: {path} cannot be read ({error}). Copy the preset again.") from None
+    if not isinstance(values, dict):
+        raise UserError(f"preset: {path} must hold a JSON object. Copy the preset again.")
+    return values
+
+
+def _read_statistics(path: Path, channels: int) -> tuple[Any, Any]:
+    """Read the mean and standard deviation of latents, if they are there."""
+    if not path.is_file():
+        return np.float32(0.0), np.float32(1.0)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            mean, std = (np.asarray(arrays[key], np.float32) for key in ("mean", "std"))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"preset: {path} is damaged ({error}). Copy the preset again.") from None
+    if mean.shape != (channels,) or std.shape != (channels,):
+        raise UserError(f"preset: {path} must hold mean and std of shape ({channels},). Received: {mean.shape}, {std.shape}")
+    return mean, std
+
+
+def load_preset(name: str | Path, precision: str = "auto") -> Preset:
+    """Load a preset.
+
+    Args:
+        name: A preset's folder, a training run's folder, or the name of a preset that came with the package.
+        precision: In which the decoders run: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 where the processor
+            has it and the error stays under 0.1 dB.
+
+    Returns:
+        The preset.
+
+    Raises:
+        UserError: If there is no such preset, a file of it is missing or damaged, or the precision is unknown.
+    """
+    folder = find_preset(name)
+    metadata = _read_json(folder / METADATA_FILE)
+    if metadata.get("format", FORMAT) != FORMAT:
+        raise UserError(
+            f"preset: {folder} has format {metadata['format']}, this version reads {FORMAT}. Install a newer musika."
+        )
+    config = config_from_dict(_read_json(folder / CONFIG_FILE))
+    shared = metadata.get("codec")
+    codec_folder = folder / shared if shared else folder
+    codec = Codec.load(codec_folder, config, precision, metadata.get("bfloat16_error_db"))
+    if shared and codec.hash != metadata.get("codec_hash"):
+        raise UserError(
+            f"preset: {folder} was made with codec {metadata.get('codec_hash')}, but {codec_folder} holds {codec.hash}."
+            " Put back the codec that it was made with."
+        )
+    generator = None
+    if (folder / GENERATOR_FILE).is_file():
+        generator = build_generator(config)
+        load_weights({"generator": generator}, folder / GENERATOR_FILE)
+    mean, std = _read_statistics(folder / STATISTICS_FILE, 2 * config.codec.latent_channels)
+    name = metadata.get("name") or folder.resolve().name
+    return Preset(name, config, codec, generator, mean, std, metadata, folder)
+
+
+def random_preset(config: Config, seed: int = 0, precision: str = "float32") -> Preset:
+    """Make a preset with random weights, for tests and benchmarks.
+
+    Args:
+        config: Its config.
+        seed: Seed of the weights.
+        precision: As for `load_preset`.
+
+    Returns:
+        The preset. It is not on disk.
+    """
+    codec, generator = Codec(config, precision=precision), build_generator(config)
+    randomise([*codec.networks.values(), generator], seed)
+    return Preset(config.name, config, codec, generator, metadata={"name": config.name})
+
+
+def save_preset(
+    folder: str | Path,
+    config: Config,
+    codec: Codec,
+    generator: keras.Model | None = None,
+    statistics: tuple[Any, Any] | None = None,
+    metadata: dict[str, Any] | None = None,
+    card: str | None = None,
+    weights_dtype: str = "float32",
+    shared_codec: str | Path | None = None,
+    measure_precision: bool = True,
+) -> Path:
+    """Write a preset. It is written aside and then renamed, so the folder holds the old preset or the new one.
+
+    Args:
+        folder: Its folder; what is there now is replaced.
+        config: The config that networks were built from.
+        codec: The codec.
+        generator: The generator, if there is one.
+        statistics: Mean and standard deviation of each latent channel, if the generator makes normalised latents.
+        metadata: What to note in ``metadata.json``.
+        card: Text of the model card.
+        weights_dtype: ``float32``, or ``float16`` for half the size.
+        shared_codec: Folder of another preset that holds this codec; then it is not stored here again.
+        measure_precision: Whether to measure, where the processor has bfloat16, the error that it makes, so that
+            loading need not.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: If the folder holds something else than a preset, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / METADATA_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"preset: {folder} exists and is not a preset. Give another folder, or remove it first.")
+    notes = {"format": FORMAT, "musika": __version__, "name": folder.resolve().name}
+    notes |= metadata or {}
+    notes["codec_hash"] = codec.hash
+    if measure_precision and cpu_has_bfloat16():
+        notes["bfloat16_error_db"] = round(codec.bfloat16_error_db, 4)
+    if shared_codec is not None:
+        notes["codec"] = Path(os.path.relpath(Path(shared_codec).resolve(), folder.resolve())).as_posix()
+    aside = folder.with_name(f".{folder.resolve().name}.partial-{os.getpid()}")
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+        (aside / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        if shared_codec is None:
+            save_weights(codec.networks, aside / CODEC_FILE, weights_dtype)
+        if generator is not None:
+            save_weights({"generator": generator}, aside / GENERATOR_FILE, weights_dtype)
+        if statistics is not None:
+            mean, std = (np.asarray(values, np.float32) for values in statistics)
+            np.savez(aside / STATISTICS_FILE, mean=mean, std=std)
+        if card is not None:
+            (aside / CARD_FILE).write_text(card, encoding="utf-8")
+        (aside / METADATA_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+        _replace_folder(aside, folder)
+    except OSError as error:
+        raise UserError(f"preset: cannot write {folder}: {error.strerror or error}. Check space and permissions.") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    """Put a folder in the place of another, which is there until the new one can be."""
+    old = new.with_name(f"{new.name}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,97 @@
+"""The compact codec: its linear path alone is a codec, and its two outputs say the same."""
+
+import numpy as np
+import pytest
+
+from musika.autoencoder import compact
+from musika.config import load_config
+from musika.training.codec_phase import NETWORKS
+from musika.training.components import set_components
+from musika.training.losses import scaled_level, short_time_spectrum
+
+OVERRIDES = {
+    "spectral": {"hop_length": 64, "fft_length": 256},
+    "codec": {
+        "latent_channels": 32,
+        "level1_channels": 48,
+        "compact": {"level1_hidden": 16, "trunk": 16, "head": 16, "level2_frame": 8, "level2_hidden": 16},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load_config("compact", OVERRIDES)
+
+
+@pytest.fixture(scope="module")
+def networks(config):
+    return {name: getattr(compact, f"build_{name}")(config) for name in NETWORKS}
+
+
+def tones(count, samples, seed):
+    """Mixtures of decaying tones: audio of low dimension, as principal components like it."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(samples)
+    frequency = rng.choice([0.02, 0.031, 0.05, 0.09], (count, 3, 1))
+    phase, gain = rng.uniform(0, 6.28, (count, 3, 1)), rng.uniform(0.02, 0.3, (count, 3, 1))
+    return (gain * np.sin(2 * np.pi * frequency * time + phase)).sum(axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def measured(config, networks):
+    samples = config.latent_hop - config.spectral.hop_length + config.spectral.fft_length
+    return set_components(networks, tones(600, samples, 0), config)
+
+
+def test_soft_floor_is_undone(config):
+    soft = compact.SoftFloor(config)
+    level = np.random.default_rng(0).uniform(0.2, 1.2, (1, 4, config.spectral.bins)).astype(np.float32)
+    back = soft.level(soft.backward(soft.forward(level)))
+    np.testing.assert_allclose(np.asarray(back), level, atol=0.01)
+
+
+def test_principal_components_alone_give_magnitudes_back(config, networks, measured):
+    assert measured["level1_variance"] > 0.99
+    assert measured["level2_variance"] > 0.9
+    frames = 4 * config.codec.frames_per_latent
+    audio = tones(4, (frames - 1) * config.spectral.hop_length + config.spectral.fft_length, 1)
+    target = np.asarray(scaled_level(*short_time_spectrum(audio, 256, 64), config.spectral))
+    latents = networks["level2_encoder"](networks["level1_encoder"](target))
+    level, _ = networks["level1_decoder"](networks["level2_decoder"](latents))
+    loud = target > target.max() - 30 / config.spectral.level_scale_db
+    error = np.abs(np.asarray(level) - target)[loud].mean() * config.spectral.level_scale_db
+    assert error < 3.0
+
+
+def test_latents_are_about_normal(config, networks, measured):
+    frames = 4 * config.codec.frames_per_latent
+    audio = tones(16, (frames - 1) * config.spectral.hop_length + config.spectral.fft_length, 2)
+    target = scaled_level(*short_time_spectrum(audio, 256, 64), config.spectral)
+    latents = np.asarray(networks["level2_encoder"](networks["level1_encoder"](target)))
+    assert 0.5 < latents.std() < 1.5
+
+
+def test_the_direct_spectrum_is_level_and_phase_together(config, networks):
+    level1 = np.random.default_rng(3).standard_normal((2, 16, config.codec.level1_channels)).astype(np.float32)
+    level, phasor = (np.asarray(item) for item in networks["level1_decoder"](level1))
+    real, imaginary = (np.asarray(item) for item in networks["level1_decoder"].spectrum(level1))
+    amplitude = 10 ** ((level * config.spectral.level_scale_db + config.spectral.level_offset_db) / 20)
+    cosine, sine = np.split(phasor, 2, axis=-1)
+    np.testing.assert_allclose(real, amplitude * cosine, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(imaginary, amplitude * sine, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(cosine**2 + sine**2, 1.0, atol=1e-3)
+
+
+def test_what_lies_beyond_the_context_is_not_seen(config, networks):
+    context, steps = config.codec.context_latents, 4
+    latents = np.random.default_rng(4).standard_normal((1, 3 * context + steps, 32)).astype(np.float32)
+
+    def decoded(values):
+        level, _ = networks["level1_decoder"](networks["level2_decoder"](values))
+        return np.asarray(level)
+
+    frames = config.codec.frames_per_latent
+    whole = decoded(latents)[:, context * frames : (context + steps) * frames]
+    cut = decoded(latents[:, : 2 * context + steps])[:, context * frames : (context + steps) * frames]
+    np.testing.assert_allclose(cut, whole, atol=1e-4)

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from musika.checks import UserError
+from musika.data.crops import LatentCrops, Normalisation, load_latent_data, swap_sides
+from musika.data.latents import LatentFile, save_latents
+
+CODEC = "0123456789abcdef"
+
+
+def sequence(steps, first=0):
+    """Latents whose left channel counts steps and whose right channel is its negative."""
+    counts = np.arange(first, first + steps, dtype=np.float32)
+    return np.stack([counts, counts + 0.25, -counts, -counts - 0.25], axis=1)
+
+
+def write(folder, name, steps, codec=CODEC):
+    save_latents(folder / name, LatentFile(sequence(steps), codec, 44100, steps * 512, name))
+
+
+def test_windows_are_stretches_of_the_sequences_half_of_them_swapped():
+    sequences = [sequence(20), sequence(9, first=1000)]
+    windows = LatentCrops(sequences, 8).draw(np.random.default_rng(0), 400)
+    swapped = windows[:, 0, 1] < windows[:, 0, 3]
+    assert 120 < swapped.sum() < 280
+    upright = np.where(swapped[:, None, None], swap_sides(windows), windows)
+    starts = upright[:, 0, 0]
+    np.testing.assert_array_equal(upright, np.stack([sequence(8, first=int(start)) for start in starts]))
+    assert set(starts.astype(int)) == {*range(13), 1000, 1001}
+
+
+def test_the_same_generator_draws_the_same_windows():
+    crops = LatentCrops([sequence(50)], 8)
+    first, second = (crops.draw(np.random.default_rng(3), 16) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, crops.draw(np.random.default_rng(4), 16))
+
+
+def test_no_or_too_short_sequences_are_refused():
+    with pytest.raises(UserError, match="no latents"):
+        LatentCrops([], 8)
+    with pytest.raises(UserError, match=r"at least 8 steps\. Received: 7"):
+        LatentCrops([sequence(7)], 8)
+
+
+def test_normalised_latents_have_mean_zero_and_deviation_one_on_both_sides_together():
+    rng = np.random.default_rng(0)
+    sequences = [3.0 + 2.0 * rng.standard_normal((500, 6)).astype("f") for _ in range(2)]
+    statistics = Normalisation.measure(sequences)
+    assert statistics.mean.shape == statistics.std.shape == (3,)
+    sides = np.concatenate([statistics.apply(part) for part in sequences]).reshape(-1, 3)
+    np.testing.assert_allclose(sides.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(sides.std(axis=0), 1.0, atol=1e-4)
+
+
+def test_normalising_commutes_with_swapping_sides():
+    latents = sequence(10)
+    statistics = Normalisation.measure([latents])
+    np.testing.assert_array_equal(statistics.apply(swap_sides(latents)), swap_sides(statistics.apply(latents)))
+
+
+def test_a_channel_that_never_moves_stays_finite():
+    statistics = Normalisation.measure([np.ones((10, 4), np.float32)])
+    assert np.isfinite(statistics.apply(np.ones((10, 4), np.float32))).all()
+
+
+def test_a_folder_is_loaded_and_what_is_left_out_is_named_with_its_reason(tmp_path):
+    for number in range(4):
+        write(tmp_path, f"long{number}.npz", 40)
+    write(tmp_path, "short.npz", 5)
+    (tmp_path / "broken.npz").write_bytes(b"no archive")
+    data = load_latent_data(tmp_path, CODEC, channels=4, window=8, held_out=0.25, seed=0)
+    assert len(data.training) == 3
+    assert len(data.held_out) == 1
+    assert data.used == [f"long{number}.npz" for number in range(4)]
+    reasons = dict(data.skipped)
+    assert "5 of 8 latent steps" in reasons["short.npz"]
+    assert "damaged" in reasons["broken.npz"]
+
+
+def test_of_a_single_file_the_end_is_held_out(tmp_path):
+    write(tmp_path, "only.npz", 100)
+    data = load_latent_data(tmp_path / "only.npz", CODEC, channels=4, window=8, held_out=0.1, seed=0)
+    assert [len(part) for part in (*data.training, *data.held_out)] == [90, 10]
+
+
+def test_a_single_short_file_is_all_trained_on(tmp_path):
+    write(tmp_path, "only.npz", 12)
+    data = load_latent_data(tmp_path, CODEC, channels=4, window=8, held_out=0.1, seed=0)
+    assert ([len(part) for part in data.training], data.held_out) == ([12], [])
+
+
+def test_latents_of_another_codec_are_refused_by_name(tmp_path):
+    write(tmp_path, "good.npz", 40)
+    write(tmp_path, "other.npz", 40, codec="fedcba9876543210")
+    with pytest.raises(UserError, match=r"other\.npz.*fedcba9876543210.*0123456789abcdef"):
+        load_latent_data(tmp_path, CODEC, channels=4, window=8, held_out=0.0, seed=0)
+
+
+def test_a_folder_without_usable_latents_is_an_error_that_says_why(tmp_path):
+    with pytest.raises(UserError, match="no latent file"):
+        load_latent_data(tmp_path, CODEC, channels=4, window=8, held_out=0.0, seed=0)
+    write(tmp_path, "short.npz", 5)
+    with pytest.raises(UserError, match=r"short\.npz: shorter"):
+        load_latent_data(tmp_path, CODEC, channels=4, window=8, held_out=0.0, seed=0)
+    with pytest.raises(UserError, match="does not exist"):
+        load_latent_data(tmp_path / "nothing", CODEC, channels=4, window=8, held_out=0.0, seed=0)

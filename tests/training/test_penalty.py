@@ -1,0 +1,72 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from musika.config import load_config
+from musika.gan.critic import build_critic
+from musika.training.autodiff import gradients, input_gradient
+from musika.training.penalty import certainty, next_factor, squared_slope
+
+
+def test_the_squared_slope_is_the_mean_over_examples():
+    assert float(squared_slope(np.array([[[3.0], [4.0]], [[0.0], [1.0]]], np.float32))) == pytest.approx(13.0)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "expected"), [(2.0, 0.0, 1.0), (5.0, -5.0, 1.0), (-1.0, 1.0, 0.0), (1.0, 0.5, 0.25)]
+)
+def test_certainty_is_the_clipped_margin(real, fake, expected):
+    assert float(certainty(real, fake)) == pytest.approx(expected)
+
+
+def test_the_factor_rises_when_the_critic_is_certain_and_falls_otherwise():
+    assert float(next_factor(0.5, 1.0, -1.0, 1e-4)) == pytest.approx(0.5001)
+    assert float(next_factor(0.5, 1.0, -0.79, 1e-4)) == pytest.approx(0.4999)
+
+
+def test_the_factor_stays_between_zero_and_one():
+    assert float(next_factor(1.0, 3.0, -3.0, 0.1)) == 1.0
+    assert float(next_factor(0.05, 0.0, 0.0, 0.1)) == 0.0
+
+
+def test_the_slope_of_the_critic_agrees_with_finite_differences():
+    critic = build_critic(load_config("debug"), dtype="float64")
+    critic = keras.Model(critic.inputs, critic.get_layer("judgement").output)  # without the cast to single precision
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((2, *critic.input_shape[1:]))
+    direction = rng.standard_normal(inputs.shape)
+    _, slope = input_gradient(critic, ops.convert_to_tensor(inputs, "float64"))
+    step = 1e-5
+    up, down = (ops.convert_to_numpy(critic(inputs + sign * step * direction)) for sign in (1, -1))
+    expected = (up - down)[:, 0] / (2 * step)
+    got = np.sum(ops.convert_to_numpy(slope) * direction, axis=(1, 2))
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_the_gradient_of_the_penalty_agrees_with_finite_differences():
+    network = keras.Sequential(
+        [
+            keras.Input((6, 3), dtype="float64"),
+            keras.layers.Conv1D(4, 3, activation="tanh", dtype="float64"),
+            keras.layers.Flatten(dtype="float64"),
+            keras.layers.Dense(1, dtype="float64"),
+        ]
+    )
+    rng = np.random.default_rng(1)
+    inputs = ops.convert_to_tensor(rng.standard_normal((3, 6, 3)), "float64")
+
+    def penalty():
+        _, slope = input_gradient(network, inputs)
+        return ops.mean(ops.sum(ops.square(slope), axis=(1, 2))), None
+
+    kernel = network.trainable_variables[0]
+    before = ops.convert_to_numpy(kernel.value).copy()
+    _, _, found = gradients(penalty, [kernel])
+    direction = rng.standard_normal(before.shape)
+    sides = []
+    for sign in (1, -1):
+        kernel.assign(before + sign * 1e-5 * direction)
+        sides.append(float(penalty()[0]))
+    expected = (sides[0] - sides[1]) / 2e-5
+    assert float(np.sum(ops.convert_to_numpy(found[0]) * direction)) == pytest.approx(expected, rel=1e-6)
