@@ -26,7 +26,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from musika.version import __version__
+
 __all__ = ["Piece", "Preset", "UserError", "__version__", "load"]
 
 _LAZY = {

@@ -194,9 +194,7 @@ class _Stages:
             if steps < block or (name == "level1_latents" and steps % block):
                 raise UserError(f"--check: array {name!r} must hold whole blocks of {block} frames. Received: {steps}")
 
-    def _compare(
-        self, stage: str, received: np.ndarray, name: str, expected: np.ndarray | None = None
-    ) -> StageError:
+    def _compare(self, stage: str, received: np.ndarray, name: str, expected: np.ndarray | None = None) -> StageError:
         """Compare with the expected array, which may be a beginning of ours along the time axis."""
         expected = self.arrays[name] if expected is None else expected
         steps = expected.shape[-2]

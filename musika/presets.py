@@ -24,7 +24,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from musika import __version__
 from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.graphs import cpu_has_bfloat16
@@ -32,15 +31,16 @@ from musika.checks import UserError
 from musika.config import Config, config_from_dict
 from musika.gan.generator import build_generator
 from musika.piece import DEFAULT_TRUNCATION, Piece
-from musika.resources import resource_folder
+from musika.preset_names import METADATA_FILE, find_preset, preset_names
+from musika.version import __version__
 from musika.weights import fingerprint, load_weights, randomise, save_weights
 
 CONFIG_FILE = "config.json"
-METADATA_FILE = "metadata.json"
 GENERATOR_FILE = "generator.weights.h5"
 STATISTICS_FILE = "statistics.npz"
 CARD_FILE = "MODEL_CARD.md"
 FORMAT = 1
+__all__ = ["Preset", "find_preset", "load_preset", "preset_names", "random_preset", "save_preset"]
 
 
 @dataclass
@@ -96,38 +96,6 @@ class Preset:
             UserError: If there is no generator, or the seed or truncation is out of range.
         """
         return Piece(self, seed, truncation)
-
-
-def preset_names() -> list[str]:
-    """The names of the presets that are installed with the package."""
-    return sorted(path.parent.name for path in resource_folder("checkpoints").glob(f"*/{METADATA_FILE}"))
-
-
-def find_preset(name: str | Path) -> Path:
-    """Find a preset's folder.
-
-    Args:
-        name: A preset's folder, a training run's folder, or the name of a preset that came with the package.
-
-    Returns:
-        The folder that holds ``metadata.json``.
-
-    Raises:
-        UserError: If there is no such preset; the message lists those there are.
-    """
-    path = Path(name).expanduser()
-    candidates = [path, path / "preset"]
-    if path.name == str(name):
-        candidates.append(resource_folder("checkpoints") / path.name)
-    for folder in candidates:
-        if (folder / METADATA_FILE).is_file():
-            return folder
-    problem = f"folder {path} holds no preset" if path.is_dir() else f"there is no preset {str(name)!r}"
-    shipped = ", ".join(preset_names()) or "none"
-    raise UserError(
-        f"{problem}: give a folder with a {METADATA_FILE}, a training run that has saved, or a name that came with"
-        f" the package ({shipped})."
-    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -212,7 +180,7 @@ def random_preset(config: Config, seed: int = 0, precision: str = "float32") -> 
 def save_preset(
     folder: str | Path,
     config: Config,
-    codec: Codec,
+    codec: Codec | dict[str, keras.Model],
     generator: keras.Model | None = None,
     statistics: tuple[Any, Any] | None = None,
     metadata: dict[str, Any] | None = None,
@@ -226,7 +194,7 @@ def save_preset(
     Args:
         folder: Its folder; what is there now is replaced.
         config: The config that networks were built from.
-        codec: The codec.
+        codec: The codec, or its four networks by name.
         generator: The generator, if there is one.
         statistics: Mean and standard deviation of each latent channel, if the generator makes normalised latents.
         metadata: What to note in ``metadata.json``.
@@ -245,6 +213,7 @@ def save_preset(
     folder = Path(folder)
     if folder.exists() and not (folder / METADATA_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"preset: {folder} exists and is not a preset. Give another folder, or remove it first.")
+    codec = codec if isinstance(codec, Codec) else Codec(config, codec)
     notes = {"format": FORMAT, "musika": __version__, "name": folder.resolve().name}
     notes |= metadata or {}
     notes["codec_hash"] = codec.hash

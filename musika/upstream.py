@@ -10,6 +10,7 @@ numbers depend on the process that saved them: per kind of layer, only the ascen
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,7 @@ from musika.layers import AddNoise
 CODEC_FILES = ("enc.h5", "enc2.h5", "dec.h5", "dec2.h5")
 GENERATOR_FILE = "gen_ema.h5"
 TRAINING_FILES = ("gen.h5", "critic.h5")
+TRAINING_WEIGHTS = "training.weights.h5"
 
 _DECODER_UNITS = ("down0", "down1", "down2", "down3", "up2", "up1", "up0", "phase1", "phase0")
 # Our layers in the order of creation of the published ones, by file and kind.
@@ -285,7 +287,9 @@ def _check_latents(layers: Layers, path: Path, channels: int) -> None:
         )
 
 
-def import_published(folder: str | Path, generator_folder: str | Path | None = None, codec_only: bool = False) -> Published:
+def import_published(
+    folder: str | Path, generator_folder: str | Path | None = None, codec_only: bool = False
+) -> Published:
     """Read a set of published files of any width, standard or small.
 
     Args:
@@ -302,7 +306,7 @@ def import_published(folder: str | Path, generator_folder: str | Path | None = N
     paths = _find_files(Path(folder), None if generator_folder is None else Path(generator_folder), codec_only)
     layers = {name: read_layers(path) for name, path in paths.items()}
     places = {name: _codec_places(layers[name], paths[name]) for name in CODEC_FILES}
-    values = _infer_codec(layers, places, paths)
+    values = {"name": "imported", **_infer_codec(layers, places, paths)}
     if codec_only:
         values["generator"] = {"coordinate_channels": values["codec"]["latent_channels"], "small": False}
     else:
@@ -338,3 +342,53 @@ def import_published(folder: str | Path, generator_folder: str | Path | None = N
         critic=load_if_there("critic.h5", build_critic),
         sources=paths,
     )
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_published(published: Published, folder: str | Path, metadata: Mapping[str, Any] | None = None) -> Path:
+    """Write imported networks as a preset.
+
+    The networks from which training goes on (``gen.h5``, ``critic.h5``) are kept beside the preset's own weights, in
+    ``training.weights.h5``, under the names ``generator`` and ``critic``.
+
+    Args:
+        published: The imported networks.
+        folder: The preset's folder.
+        metadata: What to note in ``metadata.json``, beside the names and digests of the files.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: If the folder holds something else than a preset, or cannot be written.
+    """
+    from musika.autoencoder.codec import Codec
+    from musika.presets import save_preset
+    from musika.weights import save_weights
+
+    networks = {"generator": published.live_generator, "critic": published.critic}
+    kept = {name: network for name, network in networks.items() if network is not None}
+    notes = {
+        "imported": {name: _digest(path) for name, path in published.sources.items()},
+        "training_networks": list(kept),
+        **(metadata or {}),
+    }
+    saved = save_preset(
+        folder, published.config, Codec(published.config, published.codec), published.generator, metadata=notes
+    )
+    if kept:
+        try:
+            save_weights(kept, saved / TRAINING_WEIGHTS)
+        except OSError as error:
+            raise UserError(
+                f"{saved}: cannot write {TRAINING_WEIGHTS}: {error}. Check space and permissions."
+            ) from None
+    return saved

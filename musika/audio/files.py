@@ -8,12 +8,13 @@ from musika.audio.reading import (
     SAMPLE_RATE,
     AudioReader,
     find_audio,
+    find_files,
     read_audio,
     read_blocks,
     resampled_length,
     show_path,
 )
-from musika.audio.writing import OUTPUT_FORMATS, AudioWriter, output_format, replacing
+from musika.audio.writing import OUTPUT_FORMATS, AudioWriter, output_format, replacing, write_audio
 
 __all__ = [
     "AUDIO_ENDINGS",
@@ -22,10 +23,12 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "find_audio",
+    "find_files",
     "output_format",
     "read_audio",
     "read_blocks",
     "replacing",
     "resampled_length",
     "show_path",
+    "write_audio",
 ]

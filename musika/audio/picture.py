@@ -65,7 +65,7 @@ class _Columns:
         self._done += len(places)
 
     def decibels(self, weights: Floats) -> Floats:
-        """The picture ``(channels, rows, columns)``, 0 dB at its loudest spot, from the rows' weights ``(rows, bins)``."""
+        """The picture ``(channels, rows, columns)``, 0 dB at its loudest spot; ``weights`` are ``(rows, bins)``."""
         self.add(np.zeros((_FFT_LENGTH // 2, len(self.power)), np.float32))
         mean = (self.power / np.maximum(self.counts, 1).astype(np.float32)[:, None]) @ weights.T
         level = 10 * np.log10(np.maximum(mean, 1e-12))
@@ -133,9 +133,9 @@ def _paint(levels: Floats, borders: NDArray[np.float64], seconds: float, start: 
         figure.savefig(handle, format="png", metadata={"Software": None})
 
 
-def draw_spectrogram(
-    audio: Floats | Iterable[Floats],
+def save_spectrogram(
     path: str | Path,
+    audio: Floats | Iterable[Floats],
     sample_rate: int = SAMPLE_RATE,
     samples: int | None = None,
     start: float = 0.0,
@@ -144,8 +144,8 @@ def draw_spectrogram(
     """Draw the spectrogram of a waveform, or of a stream of blocks, as a PNG.
 
     Args:
-        audio: Waveform of shape ``(samples,)`` or ``(samples, channels)``, or an iterable of such blocks.
         path: The picture; its folder is made if need be.
+        audio: Waveform of shape ``(samples,)`` or ``(samples, channels)``, or an iterable of such blocks.
         sample_rate: Samples a second.
         samples: Samples of all blocks together; needed only for a stream.
         start: What the time axis begins with, in seconds.
@@ -185,4 +185,4 @@ def draw_file(audio_path: str | Path, path: str | Path, start: float = 0.0, titl
         UserError: If the file cannot be read, or the picture not be written.
     """
     with AudioReader(audio_path) as reader:
-        draw_spectrogram(reader.blocks(), path, samples=reader.samples, start=start, title=title)
+        save_spectrogram(path, reader.blocks(), samples=reader.samples, start=start, title=title)

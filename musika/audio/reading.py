@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +60,48 @@ def resampled_length(samples: int, rate: int, sample_rate: int = SAMPLE_RATE) ->
     return (2 * samples * sample_rate + rate) // (2 * rate)
 
 
-def find_audio(folder: str | Path) -> list[Path]:
-    """Find the audio files in a folder and its subfolders.
+def find_files(folder: str | Path, endings: Collection[str]) -> list[Path]:
+    """Find the files with certain endings in a folder and its subfolders.
 
     Endings count in upper and lower case. Links to folders are followed, each folder is visited once. Hidden files
     and folders (a name that begins with a dot) are left out: macOS puts ``._song.wav`` beside every ``song.wav``.
+
+    Args:
+        folder: The folder.
+        endings: The endings, in lower case, with their dot.
+
+    Returns:
+        Paths that begin with ``folder``, sorted by folder and name.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise UserError(f"not a folder: {show_path(root)}. Give an existing folder.")
+    found: list[Path] = []
+    visited: set[tuple[int, int]] = set()
+
+    def refuse(error: OSError) -> None:
+        raise UserError(
+            f"cannot read the folder {show_path(error.filename)}: {error.strerror}. Allow it or move it away."
+        ) from None
+
+    for here, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+        status = os.stat(here)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in endings:
+                found.append(Path(here) / name)
+    return sorted(found, key=lambda path: path.parts)
+
+
+def find_audio(folder: str | Path) -> list[Path]:
+    """Find the audio files in a folder and its subfolders, see ``find_files``.
 
     Args:
         folder: The folder.
@@ -75,27 +112,7 @@ def find_audio(folder: str | Path) -> list[Path]:
     Raises:
         UserError: If the folder cannot be read.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise UserError(f"not a folder: {show_path(root)}. Give a folder with audio files.")
-    found: list[Path] = []
-    visited: set[tuple[int, int]] = set()
-
-    def refuse(error: OSError) -> None:
-        if error.filename is not None and Path(error.filename) == root:
-            raise UserError(f"cannot read the folder {show_path(root)}: {error.strerror}.") from None
-
-    for here, folders, names in os.walk(root, followlinks=True, onerror=refuse):
-        status = os.stat(here)
-        if (status.st_dev, status.st_ino) in visited:
-            folders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_ENDINGS:
-                found.append(Path(here) / name)
-    return sorted(found, key=lambda path: path.parts)
+    return find_files(folder, AUDIO_ENDINGS)
 
 
 class AudioReader:

@@ -19,7 +19,7 @@ from musika.checks import UserError
 
 Floats = NDArray[np.float32]
 
-# Longest piece that is handed to libsndfile at once: the Vorbis encoder keeps a write on the stack and crashes on long ones.
+# Longest piece that is handed to libsndfile at once: its Vorbis encoder keeps it on the stack and crashes on long ones.
 _WRITE_SAMPLES = 1 << 15
 # A RIFF header counts bytes in 32 bits; the margin is for the header itself.
 _WAV_BYTES = (1 << 32) - (1 << 16)
@@ -253,3 +253,25 @@ class AudioWriter:
             self.keep()
         else:
             self.discard()
+
+
+def write_audio(path: str | Path, audio: Floats, sample_rate: int = SAMPLE_RATE) -> Path:
+    """Write a whole waveform, see ``AudioWriter``.
+
+    Args:
+        path: The output file; its ending (wav, flac, ogg, mp3) is its format, its folder is made if need be.
+        audio: float32 array of shape ``(samples, channels)``, or ``(samples,)`` for one channel.
+        sample_rate: Samples a second.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UserError: If the ending is unknown, there are no samples, or the file cannot be written.
+    """
+    samples = np.atleast_2d(np.asarray(audio, np.float32).T).T
+    if samples.ndim != 2 or not samples.size:
+        raise UserError(f"cannot write {show_path(path)}: there is no audio. Received: shape {np.shape(audio)}")
+    with AudioWriter(path, sample_rate, samples.shape[1], len(samples)) as writer:
+        writer.write(samples)
+    return Path(path)

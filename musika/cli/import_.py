@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 HELP = "turn a folder of published Musika weights (.h5) into a preset"
 
@@ -34,14 +35,48 @@ def run(args: argparse.Namespace) -> int:
     """Import, check and save.
 
     Args:
-        args: The parsed arguments.
+        args: Parsed arguments.
 
     Returns:
-        The exit status: 2 if the check failed.
+        The exit status: 2 if a stage is further from the original than allowed; then nothing is written.
 
     Raises:
-        UserError: If a file is missing, damaged or does not fit.
+        UserError: If a file is missing, damaged or does not fit, or the preset cannot be written.
     """
-    from musika.upstream_preset import import_preset
+    import keras
 
-    return import_preset(args.folder, args.generator_folder, args.out, args.check, args.codec_only)
+    from musika.parity import TOLERANCE, StageError, check_parity
+    from musika.upstream import import_published, save_published
+
+    def show(stage: StageError) -> None:
+        verdict = f"not checked: {stage.note}" if stage.error is None else "ok" if stage.passed else "FAILED"
+        error = "-" if stage.error is None else f"{stage.error:.2e}"
+        print(f"{stage.stage:<28} {error:>14}  {verdict}", flush=True)
+
+    stages: list[StageError] = []
+    with keras.device("cpu:0"):  # accelerators may round float32 products
+        published = import_published(args.folder, args.generator_folder, args.codec_only)
+        if args.check:
+            print(f"{'stage':<28} {'relative error':>14}")
+            stages = check_parity(published, args.check, show)
+    failed = [stage.stage for stage in stages if not stage.passed]
+    if failed:
+        print(f"over {TOLERANCE:g}: {', '.join(failed)}. No preset was written.", file=sys.stderr)
+        return 2
+    errors = {stage.stage: stage.error for stage in stages if stage.error is not None}
+    folder = save_published(published, args.out, {"parity": errors} if errors else {})
+    config = published.config
+    parts = ["codec"] + [
+        name
+        for name, network in (
+            ("generator", published.generator),
+            ("live generator", published.live_generator),
+            ("critic", published.critic),
+        )
+        if network is not None
+    ]
+    print(
+        f"{folder}: {', '.join(parts)}; hop {config.spectral.hop_length}, {config.codec.latent_channels} latent channels, "
+        f"base channels {config.generator.base_channels}, {'small' if config.generator.small else 'standard'}"
+    )
+    return 0

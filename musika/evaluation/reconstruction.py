@@ -22,7 +22,7 @@ GRIFFIN_LIM_ITERATIONS = 100
 _FINE_FFT = 4096
 _FINE_BAND_HZ = (150.0, 5000.0)
 _TONAL_DB = 6.0  # fine structure above which a bin of the original counts as tonal
-_BORDER_FFT, _BORDER_HOP = 1024, 256
+_BORDER_FFT, _BORDER_HOP = 512, 128
 
 Audio = NDArray[np.float32]
 
@@ -107,14 +107,14 @@ def border_flux(audio: Audio, period: int, first: int) -> float:
         first: Sample of the first border.
 
     Returns:
-        Mean flux of the frames centred nearest to a border, divided by the mean of the others; 1 means no difference.
+        Mean flux where a frame enters or leaves a border, divided by the mean elsewhere; 1 means no difference.
     """
     magnitudes = _magnitudes(audio, _BORDER_FFT, _BORDER_HOP)
     flux = np.abs(np.diff(np.log(magnitudes + 1e-3), axis=0)).mean(axis=1)
     # flux[i] lies between frames i and i + 1: its centre in samples
     centres = np.arange(len(flux)) * _BORDER_HOP + (_BORDER_FFT + _BORDER_HOP) / 2
     distance = np.abs((centres - first + period / 2) % period - period / 2)
-    near = distance <= _BORDER_HOP / 2
+    near = distance <= _BORDER_FFT / 2 + _BORDER_HOP / 2
     return float(flux[near].mean() / flux[~near].mean())
 
 

@@ -105,9 +105,7 @@ def style(seed: int, channels: int, truncation: float | None = 2.0) -> np.ndarra
     return _truncated_normal(counter_generator(seed, STREAM_STYLE, 0), channels, truncation)
 
 
-def coordinates(
-    config: Config, seed: int, start_step: int, steps: int, truncation: float | None = 2.0
-) -> np.ndarray:
+def coordinates(config: Config, seed: int, start_step: int, steps: int, truncation: float | None = 2.0) -> np.ndarray:
     """The coordinates of any stretch of a piece.
 
     Args:

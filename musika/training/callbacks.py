@@ -1,13 +1,14 @@
-"""What a training shows and writes while it runs: progress bar, TensorBoard scalars, learning rate, saves, samples.
+"""What every training shows and heeds while it runs: progress bar, TensorBoard scalars, Ctrl-C, learning rate, losses.
 
-``ProgressBar`` and ``ScalarWriter`` serve every training; the classes named ``...Callback`` tie them, and what only the
-latent GAN needs, to ``keras.Model.fit``.
+The classes named ``...Callback`` tie it to ``keras.Model.fit``.
 """
 
 from __future__ import annotations
 
 import math
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -115,6 +116,45 @@ class ScalarWriter:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+class StopRequest:
+    """Turns Ctrl-C and a termination signal into a wish that a training reads between two steps.
+
+    A context manager; the second Ctrl-C interrupts at once. Outside of the main thread it only holds the wish.
+
+    Attributes:
+        wanted: Whether the training shall save and stop.
+    """
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        """Nothing is wished yet."""
+        self.wanted = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        """Listen to the signals."""
+        if threading.current_thread() is threading.main_thread():
+            for number in self._SIGNALS:
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def _receive(self, number: int, frame: Any) -> None:
+        """Note the wish; hand the signals back to whoever had them."""
+        self.wanted = True
+        self._hand_back()
+
+    def _hand_back(self) -> None:
+        """Stop listening."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __exit__(self, *error: object) -> None:
+        """Stop listening."""
+        self._hand_back()
 
 
 def learning_rate_at(share: float, rate: float, decay_from: float, decay_to: float) -> float:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,45 +209,6 @@ def _load_optimizer(optimizer: keras.optimizers.Optimizer, saved: dict[str, np.n
         variable.assign(saved[name])
 
 
-class StopRequest:
-    """Turns Ctrl-C and a termination signal into a wish that a training reads between two steps.
-
-    A context manager; the second Ctrl-C interrupts at once. Outside of the main thread it only holds the wish.
-
-    Attributes:
-        wanted: Whether the training shall save and stop.
-    """
-
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        """Nothing is wished yet."""
-        self.wanted = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopRequest:
-        """Listen to the signals."""
-        if threading.current_thread() is threading.main_thread():
-            for number in self._SIGNALS:
-                self._before[number] = signal.signal(number, self._receive)
-        return self
-
-    def _receive(self, number: int, frame: Any) -> None:
-        """Note the wish; hand the signals back to whoever had them."""
-        self.wanted = True
-        self._hand_back()
-
-    def _hand_back(self) -> None:
-        """Stop listening."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    def __exit__(self, *error: object) -> None:
-        """Stop listening."""
-        self._hand_back()
-
-
 def all_finite(models: Mapping[str, keras.Model]) -> bool:
     """Whether every weight of the models is a finite number.
 
@@ -340,6 +299,15 @@ class Run:
         if kind is not None and settings.get("kind") != kind:
             raise UserError(f"{folder} is a run of {settings.get('kind')!r}, not of {kind!r}. Give --out that run.")
         return cls(folder, config_from_dict(read_json(folder / "config.json")), settings)
+
+    def change_config(self, config: Config) -> None:
+        """Give the run another config, for a training that is resumed with other settings.
+
+        Args:
+            config: The new config.
+        """
+        self.config = config
+        write_json(self.folder / "config.json", config.to_dict())
 
     @property
     def last(self) -> Path | None:

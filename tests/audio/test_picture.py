@@ -57,21 +57,21 @@ def test_width_does_not_grow_with_length():
 
 def test_pictures_are_written_from_arrays_streams_and_files(tmp_path):
     audio = np.stack([sine(1, 440), sine(1, 880)], axis=1)
-    picture.draw_spectrogram(audio, tmp_path / "a.png", title="$1 and _this_")
-    picture.draw_spectrogram(iter(np.array_split(audio, 5)), tmp_path / "b.png", samples=len(audio))
+    picture.save_spectrogram(tmp_path / "a.png", audio, title="$1 and _this_")
+    picture.save_spectrogram(tmp_path / "b.png", iter(np.array_split(audio, 5)), samples=len(audio))
     with AudioWriter(tmp_path / "a.wav") as writer:
         writer.write(audio)
     picture.draw_file(tmp_path / "a.wav", tmp_path / "new" / "c.png", start=37.5)
-    picture.draw_spectrogram(audio[:5, 0], tmp_path / "short.png")
+    picture.save_spectrogram(tmp_path / "short.png", audio[:5, 0])
     for name in ("a.png", "b.png", "new/c.png", "short.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
 
 
 def test_nothing_to_draw_is_an_error(tmp_path):
     with pytest.raises(UserError, match="needs audio"):
-        picture.draw_spectrogram(np.zeros((0, 2), np.float32), tmp_path / "a.png")
+        picture.save_spectrogram(tmp_path / "a.png", np.zeros((0, 2), np.float32))
     with pytest.raises(UserError, match="needs audio"):
-        picture.draw_spectrogram(iter([np.zeros((5, 2))]), tmp_path / "a.png")
+        picture.save_spectrogram(tmp_path / "a.png", iter([np.zeros((5, 2))]))
     with pytest.raises(UserError, match="needs audio"):
-        picture.draw_spectrogram(iter([]), tmp_path / "a.png", samples=5)
+        picture.save_spectrogram(tmp_path / "a.png", iter([]), samples=5)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,65 @@
+"""``musika decode``: latent files -> audio."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "turn latent files back into audio"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments.
+
+    Args:
+        parser: The verb's parser.
+    """
+    parser.add_argument(
+        "source", metavar="LATENTS|FOLDER", help="a latent file (.npz), or a folder with its subfolders"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the audio files")
+    parser.add_argument(
+        "--checkpoint",
+        default="techno",
+        metavar="NAME|DIR",
+        help="preset whose codec made the latents: a shipped name or a folder (default: techno)",
+    )
+    parser.add_argument("--format", default="wav", metavar="F", help="wav, flac, ogg or mp3 (default: wav)")
+    parser.add_argument("--no-noise", action="store_true", help="leave the decoders' noise out")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decode and say what became of every file.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        UserError: If the preset cannot be loaded, no latents can be used or the audio cannot be written.
+    """
+    import time
+
+    from musika.audio.writing import output_format
+    from musika.data.encode import check_output_folder, decode_folder, latent_sources, results_table
+
+    output_format(f"audio.{args.format}")
+    latent_sources(args.source)
+    check_output_folder(args.out)
+
+    from musika.cli.quiet import import_keras
+
+    import_keras()
+    from musika.presets import load_preset
+
+    preset = load_preset(args.checkpoint)
+    begin = time.perf_counter()
+    results = decode_folder(
+        preset.codec, args.source, args.out, args.format, not args.no_noise, preset.name, progress=True
+    )
+    elapsed = time.perf_counter() - begin
+    speed = sum(result.seconds for result in results) / max(elapsed, 1e-9)
+    print(results_table(results, args.out))
+    print(f"decoded by {preset.name} in {elapsed:.1f} s, {speed:.0f} times faster than real time")
+    return 0

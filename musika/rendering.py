@@ -1,0 +1,194 @@
+"""From a piece to a file: audio, the JSON sidecar that makes it again, and a picture of it.
+
+    >>> sidecar_path("piece.flac").name
+    'piece.flac.json'
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musika.audio.writing import AudioWriter, replacing
+from musika.checks import UserError
+from musika.version import __version__
+
+if TYPE_CHECKING:
+    from musika.piece import Piece
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a render has left.
+
+    Attributes:
+        path: The audio file.
+        samples: Its length in samples.
+        sample_rate: Samples a second.
+        elapsed: Seconds that it took.
+        complete: Whether it is as long as asked for.
+        end: Where it ends in the piece, in seconds.
+    """
+
+    path: Path
+    samples: int
+    sample_rate: int
+    elapsed: float
+    complete: bool
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length in seconds."""
+        return self.samples / self.sample_rate
+
+    @property
+    def times_real_time(self) -> float:
+        """How many times faster than it plays it was made."""
+        return self.seconds / max(self.elapsed, 1e-9)
+
+
+def sidecar_path(path: str | Path) -> Path:
+    """Name the sidecar of an audio file.
+
+    Args:
+        path: The audio file.
+
+    Returns:
+        The same name with ``.json`` after it.
+    """
+    return Path(f"{path}.json")
+
+
+def picture_path(path: str | Path) -> Path:
+    """Name the spectrogram picture of an audio file.
+
+    Args:
+        path: The audio file.
+
+    Returns:
+        The same name with ``.png`` after it.
+    """
+    return Path(f"{path}.png")
+
+
+def render_file(
+    piece: Piece,
+    path: str | Path,
+    start: float,
+    seconds: float,
+    on_progress: Callable[[float], None] = lambda seconds: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Rendered:
+    """Render a stretch of a piece into a file, in flat memory.
+
+    Args:
+        piece: The piece.
+        path: The file; its ending is its format.
+        start: Where the stretch begins, in seconds.
+        seconds: Its length.
+        on_progress: Called with the seconds that each newly written block lasts.
+        stopped: Asked after each block; once it says yes, the file is finished as long as it is.
+
+    Returns:
+        What was made.
+
+    Raises:
+        UserError: If the file cannot be written. Nothing is left of it then.
+    """
+    from musika.piece import sample_position
+
+    begin = time.perf_counter()
+    first = sample_position(start, piece.sample_rate)
+    samples = sample_position(seconds, piece.sample_rate)
+    with AudioWriter(path, piece.sample_rate, samples=samples) as writer:
+        blocks = piece.play(first, first + samples)
+        try:
+            for block in blocks:
+                writer.write(block)
+                on_progress(len(block) / piece.sample_rate)
+                if stopped():
+                    break
+        finally:
+            blocks.close()
+    end = (first + writer.written) / piece.sample_rate
+    elapsed = time.perf_counter() - begin
+    return Rendered(Path(path), writer.written, piece.sample_rate, elapsed, writer.written == samples, end)
+
+
+def write_sidecar(piece: Piece, rendered: Rendered, start: float, seconds: float, checkpoint: str) -> Path:
+    """Write down every setting of a render.
+
+    Args:
+        piece: The piece.
+        rendered: What was made of it.
+        start: Where the stretch begins, in seconds.
+        seconds: Its length as asked for.
+        checkpoint: The preset as ``--checkpoint`` takes it.
+
+    Returns:
+        The sidecar.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    preset = piece.preset
+    values = {
+        "format": FORMAT,
+        "musika": __version__,
+        "file": rendered.path.name,
+        "checkpoint": checkpoint,
+        "preset": preset.name,
+        "preset_hash": preset.hash,
+        "codec_hash": preset.codec.hash,
+        "config": preset.config.name,
+        "seed": piece.seed,
+        "truncation": piece.truncation,
+        "start": start,
+        "seconds": seconds if rendered.complete else rendered.seconds,
+        "precision": preset.codec.precision,
+        "sample_rate": rendered.sample_rate,
+        "samples": rendered.samples,
+        "complete": rendered.complete,
+        "times_real_time": round(rendered.times_real_time, 2),
+    }
+    path = sidecar_path(rendered.path)
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def read_sidecar(path: str | Path) -> dict[str, Any]:
+    """Read a sidecar.
+
+    Args:
+        path: The sidecar, or the audio file beside it.
+
+    Returns:
+        Its values.
+
+    Raises:
+        UserError: If it is missing or not a sidecar.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".json" and sidecar_path(path).is_file():
+        path = sidecar_path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the sidecar {path}: {error.strerror}. Give the .json beside a render.") from None
+    except ValueError:
+        raise UserError(f"{path} is not a sidecar (no JSON). Give the .json beside a render.") from None
+    needed = ("file", "checkpoint", "preset_hash", "seed", "truncation", "start", "seconds", "precision")
+    missing = [key for key in needed if not isinstance(values, dict) or key not in values]
+    if missing:
+        raise UserError(f"{path} is not a sidecar ({', '.join(missing)} missing). Give the .json beside a render.")
+    if values.get("format") != FORMAT:
+        raise UserError(f"{path} has format {values.get('format')}, this version reads {FORMAT}. Install a newer musika.")
+    return values

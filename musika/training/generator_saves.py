@@ -1,0 +1,252 @@
+"""What the generator's training leaves to see and to hear: progress, scalars, preset, samples, scores, model card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from musika.autoencoder.codec import Codec
+from musika.data.crops import LatentData, Normalisation, swap_sides
+from musika.evaluation.frechet import frechet_distance, mean_and_covariance
+from musika.presets import Preset, save_preset
+from musika.training.batches import GanBatches
+from musika.training.callbacks import ProgressBar, ScalarWriter
+from musika.training.latent_gan import LatentGan
+from musika.training.run import Run, write_json
+
+SAMPLE_SECONDS = 20.0
+SAMPLE_SEED = 0
+SCORED_WINDOWS = 64
+SCORED_BATCH = 16
+STREAM_SHIFT = 900  # of the scores' random numbers, away from those of the training
+SHOWN = ("critic_loss", "generator_loss", "real_score", "fake_score", "penalty", "penalty_factor")
+
+
+class GeneratorSaves:
+    """Writes presets, samples and scores into a run, and shows its progress.
+
+    Attributes:
+        run: The run folder.
+        gan: The networks.
+        scores: The latest scores.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        gan: LatentGan,
+        batches: GanBatches,
+        codec: Codec,
+        statistics: Normalisation | None,
+        latents: LatentData,
+        shown: bool = True,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """Remember what is saved.
+
+        Args:
+            run: The run folder.
+            gan: The networks.
+            batches: Makes the generator's inputs for the scores.
+            codec: Decodes the samples; stored in the preset.
+            statistics: The normalisation of the latents, if there is one.
+            latents: The (normalised) latents.
+            shown: Whether a progress bar is shown.
+            say: Receives the lines that are printed.
+        """
+        self.run, self.gan, self._batches, self._codec = run, gan, batches, codec
+        self._latents, self._shown, self._say = latents, shown, say
+        self._statistics = None if statistics is None else tuple(np.tile(part, 2) for part in _both(statistics))
+        self._held_out = _moments(latents.held_out)
+        self._trained = _moments(latents.training)
+        self._bar: ProgressBar | None = None
+        self._writer = ScalarWriter(run.folder / "scalars")
+        mean, std = self._statistics or (np.float32(0.0), np.float32(1.0))
+        self._preset = Preset(run.folder.name, run.config, codec, gan.average, mean, std)
+        self.scores: dict[str, float] = {}
+
+    def open(self, step: int) -> None:
+        """Start the progress bar.
+
+        Args:
+            step: Steps done so far.
+        """
+        if not self._writer.available:
+            self.say("TensorBoard is not installed: no scalars are written. Install `tensorboard` to have them.")
+        self._bar = ProgressBar(self.run.config.generator_training.steps, step, shown=self._shown)
+
+    def close(self) -> None:
+        """End the progress bar and the scalars."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._writer.close()
+
+    def say(self, line: str) -> None:
+        """Print a line beside the progress bar.
+
+        Args:
+            line: The line.
+        """
+        if self._bar is not None and self._shown:
+            self._bar.say(line)
+        else:
+            self._say(line)
+
+    def show(self, step: int, losses: dict[str, float], seconds_per_step: float) -> None:
+        """Show and record losses.
+
+        Args:
+            step: Steps done.
+            losses: Mean losses since the last call.
+            seconds_per_step: Seconds of a step; NaN when not known yet.
+        """
+        if self._bar is not None:
+            self._bar.move(step, {name: losses[name] for name in SHOWN if name in losses})
+        speed = {} if math.isnan(seconds_per_step) else {"seconds_per_step": seconds_per_step}
+        if losses:
+            self._writer.write(step, losses | speed)
+
+    def write(self, step: int, seconds: float) -> None:
+        """Write the preset, and after the first step its scores, a sample and its spectrogram.
+
+        Args:
+            step: Steps done.
+            seconds: Seconds of training so far.
+        """
+        if step > 0:
+            self.scores = self.measure()
+            self._writer.write(step, self.scores)
+        notes = self._notes(step, seconds)
+        save_preset(
+            self.run.folder / "preset",
+            self.run.config,
+            codec=self._codec,
+            generator=self.gan.average,
+            statistics=self._statistics,
+            metadata=notes,
+            card=model_card(notes),
+        )
+        if step > 0:
+            self._write_sample(step)
+
+    def measure(self) -> dict[str, float]:
+        """The Fréchet distance to held-out latents: of generated ones and, for comparison, of training ones.
+
+        Returns:
+            ``frechet_generated`` and ``frechet_training``; nothing when nothing is held out.
+        """
+        if self._held_out is None or self._trained is None:
+            return {}
+        made = []
+        for index in range(SCORED_WINDOWS // SCORED_BATCH):
+            inputs = self._batches.inputs(index, SCORED_BATCH, STREAM_SHIFT)
+            windows = self.gan([inputs["coordinates"], inputs["noise"]])
+            made.extend(keras.ops.convert_to_numpy(windows))
+        generated = _moments(made)
+        if generated is None:
+            return {}
+        return {
+            "frechet_generated": frechet_distance(*generated, *self._held_out),
+            "frechet_training": frechet_distance(*self._trained, *self._held_out),
+        }
+
+    def _write_sample(self, step: int) -> None:
+        """Render the beginning of a piece, the same one at every save."""
+        from musika.audio.picture import save_spectrogram
+        from musika.audio.writing import write_audio
+
+        audio = self._preset.piece(SAMPLE_SEED).render(0.0, SAMPLE_SECONDS)
+        path = self.run.folder / "samples" / f"step-{step:08d}.flac"
+        rate = self.run.config.sample_rate
+        write_audio(path, audio, rate)
+        save_spectrogram(path.with_suffix(".png"), audio, rate, title=f"step {step}")
+
+    def _notes(self, step: int, seconds: float) -> dict[str, Any]:
+        """What the preset's metadata says of its training."""
+        rate = self.run.config.latent_rate
+        return {
+            "name": self.run.folder.resolve().name,
+            "trained": "generator",
+            "config": self.run.settings.get("config"),
+            "from": _name(self.run.settings.get("from")),
+            "data": _name(self.run.settings.get("data")),
+            "files": len(self._latents.used),
+            "minutes_of_music": round(sum(len(part) for part in self._latents.training) / rate / 60.0, 1),
+            "steps": step,
+            "hours": round(seconds / 3600.0, 3),
+            "scores": {name: round(value, 4) for name, value in self.scores.items()},
+        }
+
+    def closing_word(self, step: int, seconds_per_step: float, ended: str) -> dict[str, Any]:
+        """Say how the training ended, how fast and how well it went, and where things are.
+
+        Args:
+            step: Steps done.
+            seconds_per_step: Seconds of a step; NaN when not known.
+            ended: ``done``, ``time`` or ``stopped``.
+
+        Returns:
+            The report.
+        """
+        folder = self.run.folder
+        if not self.scores:
+            self.scores = self.measure()
+        report = {"step": step, "seconds_per_step": seconds_per_step, "ended": ended, **self.scores}
+        known = None if math.isnan(seconds_per_step) else round(seconds_per_step, 4)
+        write_json(folder / "report.json", {**report, "seconds_per_step": known})
+        how = {"done": "Done", "time": "Time is up", "stopped": "Stopped"}[ended]
+        speed = "" if math.isnan(seconds_per_step) else f", {seconds_per_step:.3f} s a step"
+        self._say(f"{how} after {step} steps{speed}.")
+        if self.scores:
+            self._say(
+                f"Fréchet distance of latents to held-out music: {self.scores['frechet_generated']:.2f} generated, "
+                f"{self.scores['frechet_training']:.2f} training music."
+            )
+        self._say(f"Preset: {folder / 'preset'}   samples: {folder / 'samples'}   scalars: {folder / 'scalars'}")
+        self._say(f"Listen: musika generate --checkpoint {folder}")
+        if ended != "done":
+            self._say(f"Go on: musika train generator --out {folder} --resume")
+        return report
+
+
+def _both(statistics: Normalisation) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation."""
+    return statistics.mean, statistics.std
+
+
+def _name(path: str | None) -> str | None:
+    """The last part of a path: what may be told to those who get the preset."""
+    return None if path is None else Path(path).name
+
+
+def _moments(sequences: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and covariance of the steps of latent sequences, both ways round in stereo; None when there are too few."""
+    if sum(len(part) for part in sequences) < 2:
+        return None
+    steps = np.concatenate(sequences)
+    return mean_and_covariance(np.concatenate([steps, swap_sides(steps)]))
+
+
+def model_card(notes: dict[str, Any]) -> str:
+    """A preset's model card.
+
+    Args:
+        notes: What the preset's metadata says of its training.
+
+    Returns:
+        Markdown.
+    """
+    scores = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in notes["scores"].items())
+    start = f"- started from: `{notes['from']}`\n" if notes.get("from") else ""
+    return (
+        f"# {notes['name']}\n\nA generator trained by `musika train generator --config {notes['config']}`.\n\n"
+        f"- data: `{notes['data']}`, {notes['files']} files, {notes['minutes_of_music']} minutes to train on\n"
+        f"{start}- steps: {notes['steps']}\n- hours of training: {notes['hours']}\n\n"
+        f"## Scores\n\n{scores or '- none measured'}\n"
+    )

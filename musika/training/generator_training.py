@@ -1,0 +1,256 @@
+"""``musika train generator``: latents -> a run folder whose preset plays.
+
+latents --crops--> LatentGan.fit --every save--> last/ (to go on from), preset/ (to play), samples/ (to judge)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from musika.checks import UserError, check_integer, check_number
+from musika.config import Config, GeneratorTrainingConfig, load_config
+from musika.data.crops import LatentCrops, LatentData, Normalisation, load_latent_data
+from musika.gan.critic import build_critic
+from musika.gan.generator import build_generator
+from musika.presets import Preset, find_preset, load_preset
+from musika.training.autodiff import accelerated
+from musika.training.batches import GanBatches
+from musika.training.generator_saves import GeneratorSaves
+from musika.training.generator_trainer import GeneratorTrainer
+from musika.training.latent_gan import LatentGan
+from musika.training.run import Run
+
+KIND = "generator"
+
+
+def precision_of(settings: GeneratorTrainingConfig) -> str:
+    """The Keras dtype policy in which generator and critic are trained.
+
+    Args:
+        settings: The training's settings.
+
+    Returns:
+        ``mixed_bfloat16`` when switched on, or by ``auto`` on an accelerator; otherwise ``float32``. Bfloat16 has the
+        range of float32, so losses are not scaled and no other setting depends on it.
+
+    Raises:
+        UserError: If the setting is unknown.
+    """
+    choice = settings.mixed_precision
+    if choice not in ("auto", "on", "off"):
+        raise UserError(
+            f"generator_training.mixed_precision must be auto, on or off. Received: mixed_precision={choice!r}"
+        )
+    mixed = choice == "on" or (choice == "auto" and accelerated())
+    return "mixed_bfloat16" if mixed else "float32"
+
+
+def check_settings(settings: GeneratorTrainingConfig) -> None:
+    """Check the training's settings before anything is made from them.
+
+    Args:
+        settings: The settings.
+
+    Raises:
+        UserError: If one is out of range.
+    """
+    for name in ("batch_size", "steps", "penalty_every", "save_every"):
+        check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
+    check_integer(settings.seed, "seed", 0, 2**63 - 1)
+    check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
+    for name in ("decay_from", "decay_to", "ema", "held_out"):
+        check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
+    for name in ("penalty_max", "penalty_step", "instance_noise"):
+        check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
+
+
+def build_gan(config: Config, start: Preset | None = None, xla: bool = False) -> LatentGan:
+    """Build the networks of a training.
+
+    Args:
+        config: The resolved config.
+        start: A preset whose generator is trained further.
+        xla: Whether TensorFlow compiles the step by XLA.
+
+    Returns:
+        The GAN; initial weights depend on ``generator_training.seed`` alone.
+    """
+    settings = config.generator_training
+    keras.utils.set_random_seed(settings.seed % 2**32)
+    dtype = precision_of(settings)
+    generator, critic = build_generator(config, dtype=dtype), build_critic(config, dtype=dtype)
+    average = build_generator(config, dtype="float32")
+    if start is not None and start.generator is not None:
+        generator.set_weights(start.generator.get_weights())
+        _load_critic(critic, start)
+    return LatentGan(generator, critic, average, settings, xla)
+
+
+def _load_critic(critic: keras.Model, start: Preset) -> None:
+    """Take over the critic when the preset lies in the run that trained it, or came with a critic."""
+    if start.folder is None:
+        return
+    for path in (start.folder / "critic.weights.h5", start.folder.parent / "last" / "critic.weights.h5"):
+        if path.is_file():
+            try:
+                critic.load_weights(str(path))
+            except (OSError, ValueError, KeyError):
+                continue  # a critic of other sizes is no part of the preset's promise: a new one learns quickly
+            return
+
+
+def _new_config(config: str | Path, codec: Preset, start: Preset | None, changes: dict[str, Any]) -> Config:
+    """The config of a new run: its codec is the preset's, its generator the one that it starts from."""
+    resolved = load_config(config)
+    if start is not None:
+        if start.generator is None:
+            raise UserError(f"preset {start.name!r} has no generator to start from. Leave --from out.")
+        if start.config.codec.latent_channels != codec.config.codec.latent_channels:
+            raise UserError(
+                f"--from {start.name} makes {start.config.codec.latent_channels} latent channels, --codec {codec.name} "
+                f"has {codec.config.codec.latent_channels}. Start from a preset with the same codec."
+            )
+        # Its generator makes latents of one scale; a normalised preset stays normalised, by the new data's statistics.
+        changes = {**changes, "normalise": bool(getattr(start.std, "ndim", 0))}
+        resolved = dataclasses.replace(resolved, generator=start.config.generator)
+    settings = dataclasses.replace(resolved.generator_training, **changes)
+    check_settings(settings)
+    return dataclasses.replace(
+        resolved,
+        sample_rate=codec.config.sample_rate,
+        spectral=codec.config.spectral,
+        codec=codec.config.codec,
+        generator_training=settings,
+    )
+
+
+def _resumed_run(out: str | Path, codec: str | Path | None, steps: int | None) -> tuple[Run, Preset]:
+    """Open a run to go on with it, and its codec's preset."""
+    run = Run.open(out, KIND)
+    preset = load_preset(codec or run.settings["codec"])
+    if preset.codec.hash != run.settings["codec_hash"]:
+        raise UserError(
+            f"this run was trained with codec {run.settings['codec_hash']}, {preset.name!r} is codec "
+            f"{preset.codec.hash}. Give --codec the preset that it was started with."
+        )
+    settings = run.config.generator_training
+    if steps is not None and steps != settings.steps:
+        settings = dataclasses.replace(settings, steps=check_integer(steps, "steps", 1, 10**9))
+        run.change_config(dataclasses.replace(run.config, generator_training=settings))
+    return run, preset
+
+
+def train_generator(
+    config: str | Path,
+    codec: str | Path | None,
+    data: str | Path | None,
+    out: str | Path,
+    start: str | Path | None = None,
+    resume: bool = False,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    xla: bool = False,
+    shown: bool = True,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Train a generator on the latents of one codec.
+
+    Args:
+        config: Name or path of the config. Its codec is replaced by that of ``codec``; a resumed run has its own.
+        codec: The preset that encoded the latents; a resumed run remembers its own.
+        data: Folder of latent files; likewise.
+        out: The run folder.
+        start: A preset whose generator is trained further.
+        resume: Whether to go on with the run in ``out``.
+        steps: Steps in all, instead of the config's.
+        minutes: Stop after so long.
+        seed: Seed of weights and random inputs, instead of the config's.
+        xla: Whether TensorFlow compiles the step by XLA.
+        shown: Whether a progress bar is shown.
+        say: Receives the lines that are printed.
+
+    Returns:
+        The closing report: ``step``, ``seconds_per_step``, ``ended`` (done, time or stopped) and the scores.
+
+    Raises:
+        UserError: If something given is wrong, or the training does not stay finite.
+    """
+    if minutes is not None:
+        check_number(minutes, "minutes", above=0.0, high=1e6)
+    start_preset = None
+    if resume:
+        run, codec_preset = _resumed_run(out, codec, steps)
+        latents = _load_data(data or run.settings["data"], codec_preset, run.config, say)
+    else:
+        if codec is None or data is None:
+            raise UserError("a new run needs --codec (the preset that encoded the latents) and --data (their folder).")
+        codec_preset = load_preset(codec)
+        start_preset = None if start is None else load_preset(start)
+        changes = {"steps": steps, "seed": seed}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        resolved = _new_config(config, codec_preset, start_preset, changes)
+        latents = _load_data(data, codec_preset, resolved, say)
+        run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset))
+    gan = build_gan(run.config, start_preset, xla)
+    statistics = _normalise(latents) if run.config.generator_training.normalise else None
+    crops = LatentCrops(latents.training, run.config.generator.window_latents)
+    batches = GanBatches(crops, run.config, gan.generator.noise_layers)
+    saves = GeneratorSaves(run, gan, batches, codec_preset.codec, statistics, latents, shown, say)
+    trainer = GeneratorTrainer(run, gan, batches, saves)
+    if resume and run.last is not None:
+        trainer.resume()
+    saves.open(trainer.progress.step)
+    try:
+        ended = trainer.train(minutes)
+    finally:
+        saves.close()
+    return saves.closing_word(trainer.progress.step, trainer.seconds_per_step, ended)
+
+
+def _run_settings(config: str | Path, codec: Preset, data: str | Path, start: Preset | None) -> dict[str, Any]:
+    """What a run remembers of what it was started with."""
+    return {
+        "kind": KIND,
+        "config": str(config),
+        "codec": str(_folder(codec)),
+        "codec_hash": codec.codec.hash,
+        "data": str(Path(data).resolve()),
+        "from": None if start is None else str(_folder(start)),
+    }
+
+
+def _folder(preset: Preset) -> Path:
+    """The absolute folder of a preset that was read from disk."""
+    return find_preset(preset.folder or preset.name).resolve()
+
+
+def _load_data(data: str | Path, codec: Preset, config: Config, say: Callable[[str], None]) -> LatentData:
+    """Load the latents; say what is trained on, and what is left out and why."""
+    settings, window = config.generator_training, config.generator.window_latents
+    channels = 2 * config.codec.latent_channels
+    latents = load_latent_data(
+        data, codec.codec.hash, channels, window, settings.held_out, settings.seed, codec_name=codec.name
+    )
+    for name, reason in latents.skipped:
+        say(f"left out: {name}: {reason}")
+    counts = [sum(len(part) for part in parts) for parts in (latents.training, latents.held_out)]
+    minutes = [count / config.latent_rate / 60.0 for count in counts]
+    say(
+        f"{len(latents.used)} latent files used, {len(latents.skipped)} left out; "
+        f"{minutes[0]:.1f} minutes to train on, {minutes[1]:.1f} held out."
+    )
+    return latents
+
+
+def _normalise(latents: LatentData) -> Normalisation:
+    """Normalise latents in place by the statistics of those that are trained on."""
+    statistics = Normalisation.measure(latents.training)
+    latents.training = [statistics.apply(part) for part in latents.training]
+    latents.held_out = [statistics.apply(part) for part in latents.held_out]
+    return statistics

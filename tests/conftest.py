@@ -1,0 +1,31 @@
+"""Fixtures that the whole suite shares."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def debug_config():
+    from musika.config import load_config
+
+    return load_config("debug")
+
+
+@pytest.fixture(scope="session")
+def debug_preset(debug_config):
+    """A toy preset with seeded random weights and noise scalars that are not zero, in memory."""
+    from musika.presets import random_preset
+
+    return random_preset(debug_config, seed=1)
+
+
+@pytest.fixture(scope="session")
+def debug_preset_folder(debug_preset, tmp_path_factory):
+    """The same preset on disk."""
+    from musika.presets import save_preset
+
+    folder = tmp_path_factory.mktemp("presets") / "toy"
+    return save_preset(folder, debug_preset.config, debug_preset.codec, debug_preset.generator, measure_precision=False)

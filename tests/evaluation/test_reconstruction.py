@@ -1,0 +1,86 @@
+"""Measures of reconstruction against cases whose answer is known."""
+
+import numpy as np
+import pytest
+
+from musika.config import load_config
+from musika.evaluation import reconstruction as measures
+from musika.training.codec_training import build_networks
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module")
+def chord():
+    time = np.arange(3 * RATE) / RATE
+    tones = sum(np.sin(2 * np.pi * f * time) / (1 + i) for i, f in enumerate((220, 330, 440, 660, 880, 1320)))
+    envelope = np.exp(-3 * (time % 0.5))
+    return (0.1 * tones * envelope).astype(np.float32)
+
+
+def noise(samples, seed=0):
+    return np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+
+
+def test_nothing_is_lost_between_equal_waveforms(chord):
+    assert measures.spectral_convergence(chord, chord) == 0
+    assert measures.multi_scale_distance(chord, chord) == 0
+    assert measures.harmonic_survival(chord, chord, RATE) == pytest.approx(1)
+    assert measures.onset_correlation(chord, chord, RATE, 150, 16000) == pytest.approx(1)
+
+
+def test_a_gain_is_its_decibels(chord):
+    loud = noise(RATE)
+    assert measures.multi_scale_distance(0.5 * loud, loud) == pytest.approx(6.02, abs=0.05)
+    assert measures.spectral_convergence(0.5 * chord, chord) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_log_spectral_distance_by_hand():
+    config = load_config("base")
+    target = np.full((3, 513), 0.5, np.float32)
+    level = target.copy()
+    level[:, ::2] += 4 / 75
+    share = 257 / 513
+    assert measures.log_spectral_distance(level, target, config) == pytest.approx(4 * np.sqrt(share), rel=1e-3)
+
+
+def test_log_spectral_distance_does_not_look_below_its_floor():
+    config = load_config("base")
+    quiet = np.full((3, 513), -0.9, np.float32)
+    assert measures.log_spectral_distance(quiet - 0.1, quiet, config) == 0
+
+
+def test_noise_drowns_harmonics_in_order(chord):
+    values = [measures.harmonic_survival(chord + g * noise(len(chord)), chord, RATE) for g in (0, 0.003, 0.03, 0.3)]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.5
+
+
+def test_a_shifted_pitch_is_no_survival(chord):
+    time = np.arange(len(chord)) / RATE
+    other = sum(np.sin(2 * np.pi * f * 1.06 * time) / (1 + i) for i, f in enumerate((220, 330, 440, 660, 880, 1320)))
+    assert measures.harmonic_survival((0.1 * other).astype(np.float32), chord, RATE) < 0.3
+
+
+def test_onsets_elsewhere_do_not_correlate(chord):
+    moved = np.roll(chord, RATE // 8)
+    assert measures.onset_correlation(moved, chord, RATE, 150, 16000) < 0.3
+
+
+def test_clicks_at_block_borders_show_in_the_flux():
+    audio = 0.01 * noise(10 * 4096)
+    assert measures.border_flux(audio, 4096, 1000) == pytest.approx(1, abs=0.1)
+    audio[1000::4096] += 1.0
+    assert measures.border_flux(audio, 4096, 1000) > 1.5
+    assert measures.border_flux(audio, 4096, 3000) < 1.1
+
+
+def test_every_measure_of_a_codec_is_a_number():
+    config = load_config("debug")
+    networks = build_networks(config)
+    clips = [0.1 * noise(measures.clip_samples(config), seed) for seed in range(2)]
+    done = []
+    scores = measures.evaluate_codec(networks, config, clips, False, lambda i, n: done.append((i, n)))
+    assert done == [(1, 2), (2, 2)]
+    assert {"level1_log_spectral_distance_db", "both_spectral_convergence", "both_border_flux"} <= set(scores)
+    assert all(np.isfinite(value) for key, value in scores.items() if "survival" not in key)

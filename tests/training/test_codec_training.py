@@ -1,0 +1,181 @@
+"""Training of the codec at toy size: every phase, resuming, rolling back."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from musika.checks import UserError
+from musika.config import load_config
+from musika.data.audio_pool import AudioPool, open_pool, parse_corpus
+from musika.training import codec_training
+from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
+
+COMPACT = {
+    "spectral": {"hop_length": 64, "fft_length": 256},
+    "codec": {
+        "latent_channels": 8,
+        "level1_channels": 16,
+        "compact": {"level1_hidden": 8, "trunk": 8, "head": 8, "level2_frame": 4, "level2_hidden": 8},
+    },
+    "codec_training": {"component_patches": 100, "save_every": 2},
+}
+TOY_PHASE = {"steps": 4, "crops": 2, "crop_latents": 12}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        time = np.arange(44100)[:, None] / 44100
+        audio = 0.2 * np.sin(6.28 * time * rng.uniform(200, 900, 2)) + 0.05 * rng.standard_normal((44100, 2))
+        soundfile.write(folder / f"{index}.wav", audio, 44100)
+    return folder
+
+
+def run_phases(config, data, out, **options):
+    trainer, state = codec_training.start_codec_run(config, str(data), out, say=lambda text: None, **options)
+    return trainer, state
+
+
+def weights_of(trainer, name):
+    return [np.array(item) for item in trainer.networks[name].get_weights()]
+
+
+def changed(trainer, before, name):
+    return any(not np.array_equal(a, b) for a, b in zip(weights_of(trainer, name), before[name], strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", list(PHASES))
+def test_each_phase_trains_what_it_should_on_the_published_graph(phase, data, tmp_path):
+    trainer, _ = run_phases(load_config("debug"), data, tmp_path / "run")
+    before = {name: weights_of(trainer, name) for name in NETWORKS}
+    assert trainer.train_phase(phase)
+    trained = {name for name in NETWORKS if changed(trainer, before, name)}
+    assert trained == set(PHASES[phase].trains)
+
+
+@pytest.mark.slow
+def test_a_resumed_phase_takes_the_same_steps(data, tmp_path):
+    phase = {**TOY_PHASE, "waveform": 1.0, "phasor": 1.0, "adversarial": 0.1, "adversarial_from": 0.25}
+    config = load_config("compact", {**COMPACT, "codec_training": {**COMPACT["codec_training"], "level1_phase": phase}})
+    whole, _ = run_phases(config, data, tmp_path / "whole")
+    whole.train_phase("level1_phase")
+
+    class Stop(Exception):
+        pass
+
+    def stop(name, step):
+        if step == 3:
+            raise Stop
+
+    cut, _ = run_phases(config, data, tmp_path / "cut")
+    with pytest.raises(Stop):
+        cut.train_phase("level1_phase", on_save=stop)
+    again, state = run_phases(config, data, tmp_path / "cut", resume=True)
+    assert (state["phase"], state["step"]) == ("level1_phase", 3)
+    again.train_phase("level1_phase", state["step"], resume=True)
+    for name in NETWORKS:
+        for a, b in zip(weights_of(whole, name), weights_of(again, name), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_of_what_it_sees(data, tmp_path):
+    phase = {**TOY_PHASE, "steps": 60, "learning_rate": 3e-3, "trains": list(NETWORKS)}
+    training = {**COMPACT["codec_training"], "save_every": 60, "level2_signal": phase}
+    config = load_config("compact", {**COMPACT, "codec_training": training})
+    trainer, _ = run_phases(config, data, tmp_path / "run")
+    probe = CodecPhase(trainer.networks, config, "level2_signal")
+    batches = [make_batch(probe, trainer.pool, step, 99) for step in range(4)]
+
+    def loss():
+        return np.mean([float(probe.losses_of(batch)[0][0]) for batch in batches])
+
+    before = loss()
+    trainer.train_phase("level2_signal")
+    assert loss() < 0.9 * before
+
+
+def test_a_batch_depends_on_seed_and_step_only(data, tmp_path):
+    config = load_config("debug")
+    trainer, _ = run_phases(config, data, tmp_path / "run")
+    phase = CodecPhase(trainer.networks, config, "level2_signal")
+    first, again, other = (make_batch(phase, trainer.pool, step, 0) for step in (5, 5, 6))
+    assert all(np.array_equal(first[key], again[key]) for key in first)
+    assert not np.array_equal(first["audio"], other["audio"])
+
+
+def test_a_diverged_phase_goes_back_with_half_the_rate(data, tmp_path):
+    config = load_config("debug")
+    trainer, _ = run_phases(config, data, tmp_path / "run")
+    phase = CodecPhase(trainer.networks, config, "level2_latent")
+    phase.optimizers()
+    variable = trainer.networks["level2_decoder"].trainable_variables[0]
+    saved = np.array(variable)
+    variable.assign(saved * np.nan)
+    assert trainer._roll_back(phase, "level2_latent") == 0
+    np.testing.assert_array_equal(np.array(variable), saved)
+    assert trainer.rate_factor == 0.5
+
+
+def test_learning_rate_warms_up_and_falls():
+    rates = [codec_training.learning_rate_at(step, 2000, 1.0) for step in (0, 149, 1000, 2000)]
+    assert rates[0] < 0.02 and rates[1] > 0.95 and 0.4 < rates[2] < 0.6 and rates[3] == pytest.approx(0.02)
+
+
+def test_unknown_phases_and_networks_are_refused(tmp_path, data):
+    config = load_config("debug")
+    with pytest.raises(UserError, match="no phase 'level3'.*level1_magnitude"):
+        codec_training.remaining_phases(config, {"phase": "", "step": 0}, "level3")
+    odd = load_config("debug", {"codec_training": {"level2_latent": {"trains": ["level9"]}}})
+    with pytest.raises(UserError, match="unknown network 'level9'"):
+        CodecPhase(codec_training.build_networks(odd), odd, "level2_latent")
+
+
+def test_remaining_phases_go_on_where_the_run_stands():
+    config = load_config("base")
+    rest = codec_training.remaining_phases(config, {"phase": "level1_phase", "step": 7})
+    assert rest == [("level1_phase", 7), ("level2_latent", 0), ("level2_signal", 0)]
+
+
+def test_corpus_sources_are_read_and_refused():
+    assert parse_corpus("corpus:techno") == (["techno"], 60.0)
+    assert parse_corpus("some/folder") is None
+    with pytest.raises(UserError, match="no practice corpus 'jazz'"):
+        parse_corpus("corpus:techno+jazz")
+    with pytest.raises(UserError, match="minutes of corpus"):
+        parse_corpus("corpus:techno:-3")
+
+
+def test_a_source_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(UserError, match="no file or folder .*nowhere"):
+        open_pool(str(tmp_path / "nowhere"), tmp_path / "cache", 44100, 0.1, 0)
+
+
+def test_a_folder_without_audio_is_an_error(tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "notes.txt").write_text("la")
+    with pytest.raises(UserError, match="no usable audio|no audio"):
+        open_pool(str(tmp_path / "music"), tmp_path / "cache", 44100, 0.1, 0)
+
+
+def test_bad_files_are_named_and_the_rest_is_used(tmp_path, data):
+    import shutil
+
+    folder = tmp_path / "music"
+    shutil.copytree(data, folder)
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    said = []
+    pool = open_pool(str(folder), tmp_path / "cache", 44100, 0.3, 0, said.append)
+    assert len(pool.train) + len(pool.held_out) == 3
+    assert any("broken.wav" in line for line in said)
+
+
+def test_crops_come_from_training_tracks_at_the_given_gain():
+    tracks = [np.full((1000, 2), 16384, np.int16), np.full((1000, 2), 16384, np.int16)]
+    pool = AudioPool(tracks, 0.5, 0)
+    crops = pool.crops(8, 100, np.random.default_rng(0), -6.0206, -6.0206)
+    np.testing.assert_allclose(np.abs(crops), 0.25, rtol=1e-3)
+    assert len(pool.train) == len(pool.held_out) == 1
