@@ -1,11 +1,10 @@
-"""Layers that the codec and the latent GAN share: the noise of the published graph and convolutions with its initialiser."""
+"""Layers that the codec and the latent GAN share: noise as an input, and convolutions with the published initialiser."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-from keras import ops
 
 HE_UNIFORM = "he_uniform"
 
@@ -23,7 +22,7 @@ class AddNoise(keras.layers.Layer):
         **kwargs: Settings of every Keras layer.
 
     >>> layer = AddNoise(column=0, stride=2)
-    >>> layer(ops.ones((1, 4, 3)), ops.ones((1, 8, 5))).shape == (1, 4, 3)
+    >>> layer(keras.ops.ones((1, 4, 3)), keras.ops.ones((1, 8, 5))).shape == (1, 4, 3)
     True
     """
 

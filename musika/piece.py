@@ -107,17 +107,12 @@ class Piece:
 
     def _make_group(self, group: int) -> Floats:
         """Make the latents of one group of patches."""
-        preset, generator = self.preset, self.preset.generator
-        patch = preset.config.generator.patch_latents
-        first = group * _GROUP_PATCHES
-        path = coordinates(preset.config, self.seed, first * patch, _GROUP_PATCHES * patch, self.truncation)
-        noise = [
-            patch_noise(preset.config, self.seed, first + index, generator.noise_layers)
-            for index in range(_GROUP_PATCHES)
-        ]
-        made = generator.predict_on_batch([path.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise)])
-        latents = np.asarray(made, dtype=np.float32).reshape(_GROUP_PATCHES * patch, -1)
-        return latents * preset.std + preset.mean
+        config, layers = self.preset.config, self.preset.generator.noise_layers
+        patch, first = config.generator.patch_latents, group * _GROUP_PATCHES
+        path = coordinates(config, self.seed, first * patch, _GROUP_PATCHES * patch, self.truncation)
+        noise = [patch_noise(config, self.seed, first + index, layers) for index in range(_GROUP_PATCHES)]
+        latents = self.preset.generate(path.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise))
+        return latents.reshape(_GROUP_PATCHES * patch, -1)
 
     def play(self, start: int, stop: int | None = None) -> Iterator[Floats]:
         """Play from one sample to another: what `render` and `stream` share.

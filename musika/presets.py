@@ -26,7 +26,7 @@ import numpy as np
 
 from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
-from musika.autoencoder.graphs import cpu_has_bfloat16
+from musika.autoencoder.graphs import compiled, cpu_has_bfloat16
 from musika.checks import UserError
 from musika.config import Config, config_from_dict
 from musika.gan.generator import build_generator
@@ -68,8 +68,7 @@ class Preset:
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.generator is not None:
-            self.generator.compile(jit_compile=False)  # one compiled graph; XLA was slower on CPUs
+        self._graph: keras.Model | None = None
 
     @property
     def hash(self) -> str:
@@ -81,6 +80,27 @@ class Preset:
             "std": np.asarray(self.std, np.float32).tolist(),
         }
         return fingerprint(settings, [] if self.generator is None else [self.generator])
+
+    def generate(self, coordinates: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Run the generator as one compiled graph.
+
+        Args:
+            coordinates: float32 array of shape ``(patches, patch_latents, 2 * coordinate_channels)``.
+            noise: float32 array of shape ``(patches, patch_latents, noise_layers)``.
+
+        Returns:
+            Latents, float32 of shape ``(patches, patch_latents, 2 * latent_channels)``.
+
+        Raises:
+            UserError: If there is no generator.
+        """
+        if self.generator is None:
+            raise UserError(f"preset {self.name!r} has no generator. Choose another preset or train a generator for it.")
+        if self._graph is None:
+            inputs = [keras.Input(part.shape[1:]) for part in (coordinates, noise)]
+            self._graph = compiled(inputs, self.generator(inputs))
+        made = self._graph.predict_on_batch([coordinates, noise])
+        return np.asarray(made, np.float32) * self.std + self.mean
 
     def piece(self, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION) -> Piece:
         """Make a piece. See `musika.piece.Piece`.

@@ -11,6 +11,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from musika.audio import mp3
 from musika.checks import UserError
 
 Floats = NDArray[np.float32]
@@ -129,7 +130,8 @@ class AudioReader:
         sample_rate: Sample rate of the blocks in Hz.
         source_rate: The file's own sample rate in Hz.
         source_channels: The file's own channels, 1 or 2.
-        samples: Samples at ``sample_rate``: as the file's header says, exact once ``blocks`` has come to its end.
+        samples: Samples at ``sample_rate``: as the file's header says (a guess for an mp3 without one), exact once
+            ``blocks`` has come to its end.
         ended_early: Whether ``blocks`` found less than the header says, as in a cut mp3.
 
     Raises:
@@ -144,11 +146,16 @@ class AudioReader:
         self.source_rate: int = self._file.samplerate
         self.source_channels: int = self._file.channels
         self.samples = resampled_length(self._file.frames, self.source_rate, sample_rate)
+        self._length_known = True
         try:
             self._check()
         except UserError:
             self._file.close()
             raise
+        if self._file.format == "MP3" and os.name == "posix" and mp3.lacks_length(self.path):
+            self._file.close()
+            self._file = mp3.open_to_the_end(self.path)
+            self._length_known = False
 
     def _open(self) -> soundfile.SoundFile:
         """Open the file or say why not."""
@@ -219,7 +226,7 @@ class AudioReader:
             position += len(samples)
             yield samples
         exact = resampled_length(position, self.source_rate, self.sample_rate)
-        self.ended_early = exact < self.samples
+        self.ended_early = self._length_known and exact < self.samples
         self.samples = exact
         if position == 0:
             raise UserError(f"{show_path(self.path)}: the file holds no audio (0 samples).")

@@ -59,10 +59,18 @@ def call_network(network: keras.Model, x: Any, noise: Any = None) -> Any:
     return network([x, noise]) if network.noise_layers else network(x)
 
 
-def _compiled(inputs: list[Any], outputs: Any) -> keras.Model:
-    """A model whose ``predict_on_batch`` is one compiled graph. XLA is left off: it was slower on CPUs."""
+def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
+    """Make a model whose ``predict_on_batch`` is one compiled graph. XLA is left off: it was slower on CPUs.
+
+    Args:
+        inputs: Symbolic inputs.
+        outputs: Symbolic outputs made of them.
+
+    Returns:
+        The model.
+    """
     model = keras.Model(inputs, outputs)
-    model.compile(jit_compile=False)
+    model.compile(optimizer=None, jit_compile=False)
     return model
 
 
@@ -90,7 +98,7 @@ def build_decode_graph(config: Config, level2: keras.Model, level1: keras.Model,
         noises.append(keras.Input((total * codec.frames_per_latent, network.noise_layers)) if network.noise_layers else None)
     level, phase = call_network(level1, call_network(level2, inputs[0], noises[0]), noises[1])
     outputs = [ops.cast(level, "float32"), ops.cast(phase, "float32")]
-    return _compiled(inputs + [noise for noise in noises if noise is not None], outputs)
+    return compiled(inputs + [noise for noise in noises if noise is not None], outputs)
 
 
 def build_encode_graph(config: Config, level1: keras.Model, level2: keras.Model, steps: int) -> keras.Model:
@@ -109,7 +117,7 @@ def build_encode_graph(config: Config, level1: keras.Model, level2: keras.Model,
     frames = (steps + 2 * context) * config.codec.frames_per_latent
     level = keras.Input((frames, config.spectral.bins))
     latents = call_network(level2, call_network(level1, level))
-    return _compiled([level], ops.cast(latents[:, context : context + steps], "float32"))
+    return compiled([level], ops.cast(latents[:, context : context + steps], "float32"))
 
 
 def copy_at(build: Any, config: Config, network: keras.Model, dtype: str) -> keras.Model:

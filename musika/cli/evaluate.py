@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     print(table({key: {"mean": value} for key, value in scores.items()}, "measure"))
     report: dict[str, Any] = {
         "kind": "codec",
+        "command": f"musika evaluate codec {args.preset} {args.data} --clips {len(clips)} --seed {args.seed}",
         "preset": str(args.preset),
         "codec": codec.hash,
         "data": args.data,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import secrets
 import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +72,16 @@ def run(args: argparse.Namespace) -> int:
     count = check_integer(args.count, "count", 1, _MOST_ITEMS)
     seed = _check(settings, count)
     paths = _output_paths(settings, seed, count)
+    with _Interrupts() as interrupts:
+        preset = _load(settings, origin if args.checkpoint is None else None)
+        for index, path in enumerate(paths):
+            if not _make(preset, path, replace(settings, seed=seed + index), args.spectrogram, interrupts):
+                return 130
+    return 0
 
+
+def _load(settings: Settings, origin: dict[str, Any] | None) -> Preset:
+    """Load the preset, which must be the one that a sidecar names, if there is one."""
     from musika.cli.quiet import import_keras
     from musika.preset_names import find_preset
 
@@ -83,19 +90,12 @@ def run(args: argparse.Namespace) -> int:
     from musika.presets import load_preset
 
     preset = load_preset(settings.checkpoint, settings.precision)
-    if origin is not None and args.checkpoint is None and preset.hash != origin["preset_hash"]:
+    if origin is not None and preset.hash != origin["preset_hash"]:
         raise UserError(
-            f"{args.sidecar} was made by preset {settings.checkpoint!r} with fingerprint {origin['preset_hash']}, but that"
+            f"the sidecar was made by preset {settings.checkpoint!r} with fingerprint {origin['preset_hash']}, but that"
             f" preset is now {preset.hash}. Put the old one back, or choose one with --checkpoint."
         )
-    if preset.folder is not None and (preset.folder.name != settings.checkpoint or Path(settings.checkpoint).exists()):
-        settings = replace(settings, checkpoint=str(preset.folder.resolve()))
-    with _stop_requests() as stopped:
-        for index, path in enumerate(paths):
-            complete = _make(preset, path, replace(settings, seed=seed + index), args.spectrogram, stopped)
-            if not complete:
-                return 130
-    return 0
+    return preset
 
 
 def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, Any] | None]:
@@ -150,27 +150,32 @@ def _free_name(path: Path) -> Path:
     return free
 
 
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[Any]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request to finish; the second one interrupts as usual."""
-    asked: list[int] = []
+class _Interrupts:
+    """Makes the first Ctrl-C (or SIGTERM) during a render a request to finish the file; otherwise it ends the command."""
 
-    def ask(number: int, frame: Any) -> None:
-        if asked:
+    def __init__(self) -> None:
+        self.rendering = False
+        self.asked = False
+
+    def _receive(self, number: int, frame: Any) -> None:
+        """Handle a signal."""
+        if self.asked or not self.rendering:
             raise KeyboardInterrupt
-        asked.append(number)
+        self.asked = True
         print("\nfinishing the file; interrupt again to give it up", file=sys.stderr)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in numbers]
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
+    def __enter__(self) -> _Interrupts:
+        """Take over the signals."""
+        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
-def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, stopped: Any) -> bool:
+def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, interrupts: _Interrupts) -> bool:
     """Render one item, write what lies beside it, and say so."""
     from tqdm import tqdm
 
@@ -179,8 +184,10 @@ def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, sto
     piece = preset.piece(settings.seed, settings.truncation)
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
     with tqdm(total=settings.seconds, desc=f"seed {piece.seed}", bar_format=form, leave=False, disable=None) as bar:
-        rendered = render_file(piece, path, settings.start, settings.seconds, bar.update, stopped)
-    write_sidecar(piece, rendered, settings.start, settings.seconds, settings.checkpoint)
+        interrupts.rendering = True
+        rendered = render_file(piece, path, settings.start, settings.seconds, bar.update, lambda: interrupts.asked)
+        interrupts.rendering = False
+    write_sidecar(piece, rendered, settings.start, settings.seconds, _lasting_name(preset, settings.checkpoint))
     print(
         f"{rendered.path}: {_clock(rendered.seconds)} of {preset.name}, seed {piece.seed}, made in"
         f" {rendered.elapsed:.1f} s, {rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
@@ -197,13 +204,21 @@ def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, sto
     return rendered.complete
 
 
+def _lasting_name(preset: Preset, checkpoint: str) -> str:
+    """The preset as it is found from any directory: a shipped name, or its folder's whole path."""
+    from musika.resources import resource_folder
+
+    folder = preset.folder.resolve()
+    return checkpoint if folder.parent == resource_folder("checkpoints").resolve() else str(folder)
+
+
 def _going_on(settings: Settings, seed: int, rendered: Rendered) -> str:
     """Say how to make the rest of an interrupted render."""
     rest = settings.start + settings.seconds - rendered.end
     path = rendered.path
     following = path.with_name(f"{path.stem}-rest{path.suffix}")
     return (
-        f"interrupted after {_clock(rendered.seconds)}; the file is playable. Go on with: musika generate"
+        f"musika: interrupted after {_clock(rendered.seconds)}; the file is playable. Go on with: musika generate"
         f" --from '{path}.json' --start {rendered.end:.6f} --seconds {rest:.6f} --out '{following}'"
     )
 

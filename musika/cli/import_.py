@@ -65,18 +65,15 @@ def run(args: argparse.Namespace) -> int:
         return 2
     errors = {stage.stage: stage.error for stage in stages if stage.error is not None}
     folder = save_published(published, args.out, {"parity": errors} if errors else {})
-    config = published.config
-    parts = ["codec"] + [
-        name
-        for name, network in (
-            ("generator", published.generator),
-            ("live generator", published.live_generator),
-            ("critic", published.critic),
-        )
-        if network is not None
-    ]
+    optional = {
+        "generator": published.generator,
+        "live generator": published.live_generator,
+        "critic": published.critic,
+    }
+    parts = ["codec", *(name for name, network in optional.items() if network is not None)]
+    spectral, codec, settings = published.config.spectral, published.config.codec, published.config.generator
     print(
-        f"{folder}: {', '.join(parts)}; hop {config.spectral.hop_length}, {config.codec.latent_channels} latent channels, "
-        f"base channels {config.generator.base_channels}, {'small' if config.generator.small else 'standard'}"
+        f"{folder}: {', '.join(parts)}; hop {spectral.hop_length}, {codec.latent_channels} latent channels, "
+        f"base channels {settings.base_channels}, {'small' if settings.small else 'standard'}"
     )
     return 0

@@ -37,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error in one line and exit with 2."""
-        self.exit(STATUS_MISTAKE, f"{self.prog}: error: {message}. See `{self.prog} --help`.\n")
+        self.exit(STATUS_MISTAKE, f"{self.prog}: error: {message.rstrip('.?')}. See `{self.prog} --help`.\n")
 
 
 def _verb_module(verb: str) -> Any:

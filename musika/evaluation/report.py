@@ -93,3 +93,46 @@ def save_report(path: Path, report: Mapping[str, Any]) -> None:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the report {path}: {error}. Give --out another path.") from None
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read a report that `save_report` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The report.
+
+    Raises:
+        UserError: If it cannot be read or is no report.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the report {path}: {error}. Give a JSON file that `musika evaluate` wrote.") from None
+    if not isinstance(report, dict) or not {"command", "scores"} <= set(report):
+        raise UserError(f"{path} is not a report of `musika evaluate`: it lacks `command` or `scores`.")
+    return report
+
+
+def commit() -> str:
+    """The commit of the checkout that this package runs from.
+
+    Returns:
+        Its hash, with a + when files differ from it; empty outside of a checkout.
+    """
+    import subprocess
+
+    folder = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from musika.evaluation.reconstruction import clip_samples, evaluate_codec
+from musika.evaluation.report import commit
+from musika.model_card import model_card
 from musika.presets import save_preset
 from musika.training.callbacks import LossCallback, ProgressBar, ScalarWriter
 
@@ -67,8 +69,14 @@ class CodecSaves:
             step: Steps done in it.
         """
         trainer = self.trainer
-        metadata = {"phase": name, "step": step, "data": trainer.run.settings["data"]}
-        save_preset(self.folder, trainer.config, codec=trainer.networks, metadata=metadata)
+        notes = self._notes(name, step)
+        save_preset(
+            self.folder,
+            trainer.config,
+            codec=trainer.networks,
+            metadata={"name": trainer.run.folder.resolve().name, "codec_training": notes},
+            card=model_card(trainer.run.folder.resolve().name, {"codec": notes}),
+        )
         if self.bar is not None:
             self.bar.move(step)
         if not self.clips:
@@ -78,6 +86,19 @@ class CodecSaves:
         shown = ("both_log_spectral_distance_db", "both_spectral_convergence", "both_harmonic_survival")
         trainer.say(f"{name} {step}: " + ", ".join(f"{key} {scores[key]:.3f}" for key in shown))
         self._examples(name, step)
+
+    def _notes(self, name: str, step: int) -> dict[str, Any]:
+        """What the preset's metadata says of the training."""
+        config, data = self.trainer.config, self.trainer.run.settings["data"]
+        order = config.codec_training.order
+        done = {key: getattr(config.codec_training, key).steps for key in order[: order.index(name)]} if name in order else {}
+        return {
+            "command": f"musika train codec --config {config.name} --data {data}",
+            "minutes_of_music": round(self.trainer.pool.seconds / 60, 1),
+            "steps": ", ".join(f"{key} {count}" for key, count in {**done, name: step}.items()),
+            "hours": round(self.trainer.seconds / 3600, 2),
+            "commit": commit(),
+        }
 
     def _examples(self, name: str, step: int) -> None:
         """Held-out audio, original and decoded in turn, and its picture."""

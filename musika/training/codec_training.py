@@ -93,6 +93,7 @@ class CodecTrainer:
         networks: The four networks by name.
         run: The run folder.
         rate_factor: Halved whenever a phase diverged and was rolled back.
+        seconds: Seconds of training so far.
     """
 
     def __init__(self, run: Run, pool: AudioPool, say: Callable[[str], None] = print):
@@ -100,6 +101,7 @@ class CodecTrainer:
         self.config = run.config
         self.networks = build_networks(self.config)
         self.rate_factor = 1.0
+        self.seconds = 0.0
 
     def start(self) -> dict[str, float]:
         """Measure the principal components where the config asks for them.
@@ -146,7 +148,7 @@ class CodecTrainer:
             optimizers = phase.optimizer_of
             if phase.critic is not None:
                 models["critic"] = phase.critic
-        self.run.save(models, optimizers, {"phase": name, "step": step, "rate_factor": self.rate_factor})
+        self.run.save(models, optimizers, {"phase": name, "step": step, "rate_factor": self.rate_factor, "seconds": self.seconds})
 
     def train_phase(
         self, name: str, step: int = 0, resume: bool = False, until: float | None = None,
@@ -177,6 +179,7 @@ class CodecTrainer:
             schedule = _Schedule(self, phase, step, until)
             phase.set_judged(bool(phase.settings.adversarial) and step >= phase.judged_from)
             count = min(every, (steps if step >= phase.judged_from else phase.judged_from) - step)
+            started = time.monotonic()
             phase.fit(
                 self.batches(phase, step), steps_per_epoch=count, epochs=1, verbose=0, callbacks=[schedule, *extra]
             )
@@ -184,6 +187,7 @@ class CodecTrainer:
                 step = self._roll_back(phase, name)
                 continue
             step = schedule.step
+            self.seconds += time.monotonic() - started
             self.save(name, step, phase)
             on_save(name, step)
             if schedule.timed_out:
@@ -237,6 +241,7 @@ def start_codec_run(
     if resume and run.last is not None:
         state = run.load(trainer.networks, {})
         trainer.rate_factor = float(state["rate_factor"])
+        trainer.seconds = float(state.get("seconds", 0.0))
         return trainer, state
     kept = trainer.start()
     for level, share in kept.items():

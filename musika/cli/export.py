@@ -1,0 +1,67 @@
+"""`musika export`: make a preset to share from a training run, at half the size, with its model card."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+HELP = "make a preset to share from a training run, with its model card"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments.
+
+    Args:
+        parser: The verb's parser.
+    """
+    parser.add_argument("preset", help="training run or preset folder")
+    parser.add_argument("--out", required=True, help="folder of the new preset; its last part is the preset's name")
+    parser.add_argument("--full", action="store_true", help="keep weights in float32 (default: float16, half the size)")
+    parser.add_argument(
+        "--report", action="append", default=[], metavar="JSON", help="report of `musika evaluate`, shown on the card"
+    )
+    parser.add_argument("--statement", default="", help="what the card says of rights to data, weights and output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the preset.
+
+    Args:
+        args: Parsed arguments.
+
+    Returns:
+        The exit status.
+    """
+    from pathlib import Path
+
+    from musika.checks import UserError
+    from musika.evaluation.report import read_report
+    from musika.model_card import model_card
+    from musika.presets import load_preset, save_preset
+
+    preset = load_preset(args.preset)
+    if preset.folder is not None and Path(args.out).resolve() == preset.folder.resolve():
+        raise UserError(f"--out is the preset itself: {args.out}. Give another folder.")
+    reports = [read_report(Path(path)) for path in args.report]
+    scores: dict[str, dict[str, Any]] = {report["command"]: report["scores"] for report in reports}
+    name = Path(args.out).resolve().name
+    metadata = {**preset.metadata, "name": name}
+    trainings = {key: metadata[key] for key in ("codec_training", "generator_training") if metadata.get(key)}
+    titled = {key.removesuffix("_training"): value for key, value in trainings.items()}
+    card = model_card(name, titled, scores)
+    if args.statement:
+        card += f"\n## Rights\n\n{args.statement}\n"
+    statistics = None if getattr(preset.mean, "ndim", 0) == 0 else (preset.mean, preset.std)
+    folder = save_preset(
+        args.out,
+        preset.config,
+        codec=preset.codec,
+        generator=preset.generator,
+        statistics=statistics,
+        metadata={key: value for key, value in metadata.items() if key != "codec"},
+        card=card,
+        weights_dtype="float32" if args.full else "float16",
+    )
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    print(f"Preset: {folder} ({size:.1f} MB)")
+    return 0

@@ -1,0 +1,136 @@
+import json
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import musika
+from musika.checks import UserError
+from musika.presets import load_preset, preset_names, random_preset, save_preset
+
+
+def _save(folder, preset, **more):
+    return save_preset(folder, preset.config, preset.codec, preset.generator, measure_precision=False, **more)
+
+
+def test_a_saved_preset_sounds_the_same(debug_preset, debug_preset_folder):
+    loaded = musika.load(debug_preset_folder, precision="float32")
+    assert loaded.name == "toy"
+    assert loaded.config == debug_preset.config
+    assert loaded.hash == debug_preset.hash
+    assert np.array_equal(loaded.piece(seed=2).render(0, 0.5), debug_preset.piece(seed=2).render(0, 0.5))
+
+
+def test_half_precision_is_smaller_and_keeps_the_hash(debug_preset, debug_preset_folder, tmp_path):
+    folder = _save(tmp_path / "half", debug_preset, weights_dtype="float16")
+    size = {path: (path / "codec.weights.h5").stat().st_size for path in (folder, debug_preset_folder)}
+    assert size[folder] < 0.75 * size[debug_preset_folder]
+    loaded = load_preset(folder)
+    assert loaded.codec.hash == debug_preset.codec.hash
+    assert {str(weight.dtype) for weight in loaded.generator.weights} == {"float32"}
+
+
+def test_statistics_are_applied(debug_preset, tmp_path):
+    channels = 2 * debug_preset.config.codec.latent_channels
+    mean, std = np.linspace(-1, 1, channels), np.linspace(1, 2, channels)
+    loaded = load_preset(_save(tmp_path / "normal", debug_preset, statistics=(mean, std)))
+    plain = debug_preset.piece(seed=1).latents(0, 10)
+    expected = plain * std.astype(np.float32) + mean.astype(np.float32)
+    assert np.array_equal(loaded.piece(seed=1).latents(0, 10), expected)
+
+
+def test_a_codec_can_be_shared(debug_preset, debug_preset_folder, tmp_path):
+    folder = _save(tmp_path / "second", debug_preset, shared_codec=debug_preset_folder)
+    assert not (folder / "codec.weights.h5").exists()
+    assert load_preset(folder).codec.hash == debug_preset.codec.hash
+
+
+def test_a_shared_codec_that_was_replaced_is_refused(debug_preset, debug_config, tmp_path):
+    shared = _save(tmp_path / "first", debug_preset)
+    folder = _save(tmp_path / "second", debug_preset, shared_codec=shared)
+    _save(shared, random_preset(debug_config, seed=9))
+    with pytest.raises(UserError, match="was made with codec"):
+        load_preset(folder)
+
+
+def test_networks_may_be_given_for_a_codec_and_a_generator_may_lack(debug_preset, tmp_path):
+    folder = save_preset(tmp_path / "run" / "preset", debug_preset.config, debug_preset.codec.networks, card="# Toy\n")
+    assert (folder / "MODEL_CARD.md").read_text() == "# Toy\n"
+    loaded = load_preset(tmp_path / "run")
+    assert loaded.generator is None
+    assert loaded.codec.hash == debug_preset.codec.hash
+
+
+def test_saving_again_replaces_the_preset_and_leaves_nothing_aside(debug_preset, tmp_path):
+    _save(tmp_path / "toy", debug_preset, card="old")
+    _save(tmp_path / "toy", debug_preset)
+    assert not (tmp_path / "toy" / "MODEL_CARD.md").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+def test_saving_does_not_replace_other_things(debug_preset, tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "song.wav").touch()
+    with pytest.raises(UserError, match="is not a preset"):
+        _save(tmp_path / "music", debug_preset)
+
+
+def test_no_pickle_in_a_preset(debug_preset_folder):
+    with h5py.File(debug_preset_folder / "generator.weights.h5") as file:
+        kinds = set()
+        file.visititems(lambda name, item: kinds.add(item.dtype.kind) if isinstance(item, h5py.Dataset) else None)
+    assert kinds == {"f"}
+
+
+def test_an_unknown_preset_names_those_there_are(tmp_path):
+    with pytest.raises(UserError, match="there is no preset 'tecno'.*came with"):
+        load_preset("tecno")
+    with pytest.raises(UserError, match="holds no preset"):
+        load_preset(tmp_path)
+    assert preset_names() == sorted(preset_names())
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "codec.weights.h5").unlink(), "no weights file"),
+        (lambda folder: os.truncate(folder / "codec.weights.h5", 3000), "damaged"),
+        (lambda folder: (folder / "generator.weights.h5").write_bytes(b"version https://git-lfs"), "damaged"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "config.json").write_text('{"colour": 3}'), "unknown key 'colour'"),
+        (lambda folder: (folder / "metadata.json").write_text('{"format": 99}'), "Install a newer musika"),
+        (lambda folder: (folder / "statistics.npz").write_bytes(b"no"), "damaged"),
+    ],
+)
+def test_damage_is_named(debug_preset, tmp_path, damage, message):
+    folder = _save(tmp_path / "toy", debug_preset)
+    damage(folder)
+    with pytest.raises(UserError, match=message):
+        load_preset(folder)
+
+
+def test_weights_of_another_size_are_refused(debug_preset, tmp_path):
+    folder = _save(tmp_path / "toy", debug_preset)
+    config = json.loads((folder / "config.json").read_text())
+    config["generator"]["base_channels"] = 16
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="does not fit"):
+        load_preset(folder)
+
+
+def test_importing_musika_is_cheap():
+    code = (
+        "import sys, musika; assert musika.__version__; musika.UserError;"
+        "print([name for name in ('tensorflow', 'keras', 'numpy', 'librosa') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_unknown_public_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        musika.lod
+    assert "load" in dir(musika)

@@ -1,0 +1,255 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from toy_gan import toy_batches, toy_config, toy_gan, toy_latents, weights_of
+
+from musika.checks import UserError
+from musika.data.crops import swap_sides
+from musika.training.generator_training import check_settings, precision_of
+from musika.training.latent_gan import join_patches, split_windows
+from musika.training.run import save_state
+
+ROOT = Path(__file__).parents[2]
+
+
+def numbers(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def one_step(gan, batches, step=0):
+    return {name: float(value) for name, value in gan.train_step((batches.batch(step),)).items()}
+
+
+def scores_of(gan, batch):
+    """The critic's scores of a batch's real and generated windows, outside of a training step."""
+    patches = gan.generator([split_windows(batch["coordinates"]), split_windows(batch["noise"])])
+    fake = numbers(join_patches(patches)) + batch.get("fake_noise", 0.0)
+    return numbers(gan.critic(batch["real"]))[:, 0], numbers(gan.critic(fake))[:, 0]
+
+
+def test_cutting_and_joining_are_inverse():
+    windows = np.random.default_rng(0).standard_normal((3, 8, 2)).astype("float32")
+    patches = numbers(split_windows(windows))
+    np.testing.assert_array_equal(patches, np.concatenate([windows[:, :4], windows[:, 4:]]))
+    np.testing.assert_array_equal(numbers(join_patches(patches)), windows)
+
+
+def test_the_losses_of_a_step_are_those_by_hand():
+    batches, gan = toy_gan(toy_config(penalty_max=3.0))
+    batch = batches.batch(0)
+    real, fake = scores_of(gan, batch)
+    logs = one_step(gan, batches)
+    hinge = (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean()) / 2
+    assert logs["critic_loss"] == pytest.approx(hinge + 3.0 * logs["penalty"], rel=1e-5)
+    assert logs["generator_loss"] == pytest.approx(-fake.mean(), rel=1e-5)
+    assert logs["real_score"] == pytest.approx(real.mean(), rel=1e-5)
+    assert logs["penalty"] > 0
+
+
+def test_the_penalty_is_the_squared_slope_by_finite_differences():
+    batches, gan = toy_gan(toy_config())
+    real = batches.batch(0)["real"][:1]
+    slope = np.empty(real.size)
+    step = 0.01
+    for start in range(0, real.size, 128):
+        rows = np.arange(start, min(start + 128, real.size))
+        moved = np.repeat(real.reshape(1, -1), 2 * len(rows), axis=0)
+        moved[np.arange(len(rows)), rows] += step
+        moved[len(rows) + np.arange(len(rows)), rows] -= step
+        scores = numbers(gan.critic(moved.reshape(-1, *real.shape[1:])))[:, 0]
+        slope[rows] = (scores[: len(rows)] - scores[len(rows) :]) / (2 * step)
+    _, logs, _ = gan._real_gradients(keras.ops.convert_to_tensor(real), penalised=True)
+    assert float(logs["penalty"]) == pytest.approx(np.square(slope).sum(), rel=0.01)
+
+
+def test_both_networks_move_and_the_average_follows_by_its_formula():
+    batches, gan = toy_gan(toy_config())
+    before = weights_of(gan)
+    one_step(gan, batches)
+    after = weights_of(gan)
+    # Noise layers and biases included: every kernel of both networks has a gradient.
+    for name in before:
+        if name.startswith(("generator", "critic")) and "optimizer" not in name and before[name].ndim > 1:
+            assert not np.array_equal(before[name], after[name]), name
+    for index in range(len(gan.average.weights)):  # the first decay is one half
+        middle = (before[f"generator{index}"] + after[f"generator{index}"]) / 2
+        np.testing.assert_allclose(after[f"average{index}"], middle, rtol=1e-5, atol=1e-7)
+    assert gan.steps_done == 1
+
+
+def test_the_two_patches_of_a_window_are_made_apart():
+    batches, gan = toy_gan(toy_config())
+    inputs = batches.inputs(0, 2)
+    half = inputs["coordinates"].shape[1] // 2
+    first = numbers(gan([inputs["coordinates"], inputs["noise"]]))
+    inputs["coordinates"][:, half:] = 0.0
+    second = numbers(gan([inputs["coordinates"], inputs["noise"]]))
+    np.testing.assert_array_equal(first[:, :half], second[:, :half])
+    assert not np.array_equal(first[:, half:], second[:, half:])
+
+
+def test_a_penalty_at_every_other_step_has_twice_the_weight():
+    config = toy_config(penalty_every=2, penalty_max=3.0)
+    batches, gan = toy_gan(config)
+    losses = []
+    for step in range(3):
+        real, fake = scores_of(gan, batches.batch(step))
+        factor = float(gan.penalty_factor.value)
+        logs = one_step(gan, batches, step)
+        hinge = (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean()) / 2
+        losses.append(logs["critic_loss"])
+        assert logs["critic_loss"] == pytest.approx(hinge + 6.0 * factor * logs["penalty"], rel=1e-4)
+        assert (logs["penalty"] > 0) == (step % 2 == 0)
+
+
+def test_the_penalty_factor_falls_while_the_critic_is_unsure():
+    batches, gan = toy_gan(toy_config(penalty_step=0.25))
+    assert one_step(gan, batches)["penalty_factor"] == pytest.approx(0.75)
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    first, again, other = toy_config(seed=3), toy_config(seed=3), toy_config(seed=4)
+    batch = toy_batches(first).batch(5)
+    for name, value in toy_batches(again).batch(5).items():
+        np.testing.assert_array_equal(batch[name], value)
+    for different in (
+        toy_batches(other).batch(5),
+        toy_batches(first).batch(6),
+        toy_batches(first).batch(5, restarts=1),
+    ):
+        for name, value in different.items():
+            assert not np.array_equal(batch[name], value), name
+
+
+def test_the_parts_of_a_batch_have_the_shapes_that_a_step_expects():
+    shapes = {name: value.shape for name, value in toy_batches(toy_config()).batch(0).items()}
+    assert shapes == {"real": (2, 64, 8), "coordinates": (2, 64, 8), "noise": (2, 64, 10), "fake_noise": (2, 64, 8)}
+    assert "fake_noise" not in toy_batches(toy_config(instance_noise=0.0)).batch(0)
+
+
+def test_real_windows_are_crops_half_of_them_swapped():
+    config = toy_config(instance_noise=0.0, batch_size=64)
+    latents, swapped = toy_latents(), 0
+    rows = {row.tobytes(): index for index, row in enumerate(latents)}
+    for window in toy_batches(config).batch(0)["real"]:
+        if window[0].tobytes() not in rows:
+            window, swapped = np.ascontiguousarray(swap_sides(window)), swapped + 1
+        start = rows[window[0].tobytes()]
+        np.testing.assert_array_equal(window, latents[start : start + 64])
+    assert 16 < swapped < 48
+
+
+def test_bfloat16_is_chosen_by_the_setting_and_changes_no_other_one():
+    assert precision_of(toy_config(mixed_precision="on").generator_training) == "mixed_bfloat16"
+    assert precision_of(toy_config(mixed_precision="off").generator_training) == "float32"
+    with pytest.raises(UserError, match="auto, on or off"):
+        precision_of(toy_config(mixed_precision="half").generator_training)
+    batches, gan = toy_gan(toy_config(mixed_precision="on"))
+    _, single = toy_gan(toy_config(mixed_precision="off"))
+    assert gan.generator.layers[-3].compute_dtype == "bfloat16"
+    assert gan.average.layers[-3].compute_dtype == "float32"
+    for name, optimizer in gan.optimizers.items():
+        settings, others = optimizer.get_config(), single.optimizers[name].get_config()
+        assert (settings["beta_1"], settings["beta_2"]) == (others["beta_1"], others["beta_2"]) == (0.5, 0.999)
+    logs, expected = one_step(gan, batches), one_step(single, batches)
+    assert logs["critic_loss"] == pytest.approx(expected["critic_loss"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("batch_size", 0), ("learning_rate", 0.0), ("ema", 1.5), ("penalty_every", 0), ("seed", -1)]
+)
+def test_settings_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(UserError, match=f"{name}.*Received"):
+        check_settings(toy_config(**{name: value}).generator_training)
+
+
+SCRIPT = """
+import json, sys
+import keras
+from musika.training.run import load_state
+from toy_gan import toy_config, toy_gan
+batches, gan = toy_gan(toy_config(penalty_every=2))
+load_state(sys.argv[1], gan.networks, gan.optimizers)
+logs = []
+class Record(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, step_logs=None):
+        logs.append({name: float(value) for name, value in step_logs.items()})
+from musika.training.batches import BatchStream
+gan.fit(BatchStream(batches, 0), steps_per_epoch=4, shuffle=False, verbose=0, callbacks=[Record()])
+print("LOGS" + json.dumps(logs))
+"""
+
+
+def run_script(script, backend, *arguments):
+    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.split("LOGS")[-1])
+
+
+@pytest.mark.slow
+def test_both_backends_train_with_the_same_losses(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'musika[torch]'")
+    _, gan = toy_gan(toy_config(penalty_every=2))
+    save_state(tmp_path / "start", gan.networks, gan.optimizers, {})
+    by_tensorflow = run_script(SCRIPT, "tensorflow", str(tmp_path / "start"))
+    by_torch = run_script(SCRIPT, "torch", str(tmp_path / "start"))
+    assert len(by_tensorflow) == len(by_torch) == 4
+    for one, other in zip(by_tensorflow, by_torch, strict=True):
+        for name, value in one.items():
+            assert other[name] == pytest.approx(value, rel=2e-5, abs=1e-6), name
+
+
+@pytest.mark.slow
+def test_the_parts_that_know_gradients_pass_their_tests_on_torch():
+    pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'musika[torch]'")
+    files = [f"tests/training/test_{name}.py" for name in ("autodiff", "penalty", "ema", "adversarial")]
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+DISTRIBUTED = """
+import json
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from musika.training.batches import BatchStream
+from toy_gan import toy_config, toy_gan
+runs = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    with strategy.scope():
+        batches, gan = toy_gan(toy_config(), eager=False)
+    logs = []
+    class Record(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, step_logs=None):
+            logs.append({name: float(value) for name, value in step_logs.items()})
+    gan.fit(BatchStream(batches, 0), steps_per_epoch=3, shuffle=False, verbose=0, callbacks=[Record()])
+    runs.append(logs)
+print("LOGS" + json.dumps(runs))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute needs the TensorFlow backend")
+def test_two_copies_train_like_one():
+    alone, together = run_script(DISTRIBUTED, "tensorflow")
+    for one, other in zip(alone, together, strict=True):
+        for name, value in one.items():
+            assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
