@@ -178,7 +178,7 @@ class LatentGan(keras.Model):
             "generator_loss": fake_losses[1] * copies,
             **real_logs,
             **fake_logs,
-            "penalty_factor": ops.convert_to_tensor(self.penalty_factor.value),
+            "penalty_factor": self.penalty_factor.value + 0.0,  # a number of its own, not the variable
         }
 
     def _real_side(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:

@@ -1,11 +1,14 @@
 """A latent GAN at toy size, shared by the tests of its training."""
 
+import functools
+
 import numpy as np
 
 from musika.config import config_from_dict
 from musika.data.crops import LatentCrops
 from musika.training.batches import GanBatches
 from musika.training.generator_training import build_gan
+from musika.training.latent_gan import LatentGan
 
 TOY = {
     "name": "toy",
@@ -35,9 +38,23 @@ def toy_batches(config, noise_layers=10):
     return GanBatches(LatentCrops([toy_latents()], config.generator.window_latents), config, noise_layers)
 
 
+@functools.lru_cache(maxsize=2)
+def _built(precision):
+    """The toy networks, built once: that is most of a short test's time."""
+    gan = build_gan(toy_config(mixed_precision=precision))
+    return gan, {name: network.get_weights() for name, network in gan.networks.items()}
+
+
 def toy_gan(config, eager=True):
-    """Its batches and the GAN; eager steps need no tracing, which is most of a short test's time."""
-    gan = build_gan(config)
+    """Batches and a GAN with fresh optimisers and initial weights; its networks are those of the GAN before.
+
+    Eager steps need no tracing, which is the other large part of a short test's time.
+    """
+    settings = config.generator_training
+    built, weights = _built("on" if settings.mixed_precision == "on" else "off")
+    for name, network in built.networks.items():
+        network.set_weights([value.copy() for value in weights[name]])
+    gan = LatentGan(built.generator, built.critic, built.average, settings)
     gan.run_eagerly = eager
     return toy_batches(config, gan.generator.noise_layers), gan
 
