@@ -1,4 +1,4 @@
-"""Layers that the codec and the latent GAN share: noise as an input, and convolutions with the published initialiser."""
+"""Layers that the codec and the latent GAN share: noise as an input, convolutions with the published initialiser."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,11 +96,13 @@ def load_weights(networks: Mapping[str, keras.Model], path: str | Path) -> None:
     if not path.is_file():
         raise UserError(f"There is no weights file {path}. Check that the preset was copied whole.")
     try:
-        _Group(networks).load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns of weights that it leaves as they were
+            _Group(networks).load_weights(path)
     except (OSError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is damaged or not a weights file; copy or save it again. ({reason})") from None
-    except ValueError as error:
+    except (ValueError, UserWarning) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{path} does not fit the networks of its config.json. ({reason})") from None
 

@@ -1,8 +1,8 @@
 """The generator: coordinates -> one patch of stereo latents, each patch alone.
 
 Patches that stand side by side on the coordinate path fit together because the critic always judges two
-neighbours at once. The graph is the published one: the
-coordinates, averaged to its resolution, reach every layer through AdaIN.
+neighbours at once. The graph is the published one: the coordinates, averaged to each layer's resolution, reach every
+layer through AdaIN.
 """
 
 from __future__ import annotations
