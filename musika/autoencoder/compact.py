@@ -88,18 +88,18 @@ class SoftFloor:
         self.emphasis = emphasis(config)
         self.weights = bin_weights(config)
         self.inverse_weights = 1.0 / self.weights
-        self.amplitude_scale = 0.5 * np.exp(self.floor - self.emphasis)
+        self.amplitude_scale = (0.5 * np.exp(self.floor - self.emphasis)).astype("float32")
 
     def forward(self, level: Any) -> Any:
         """Scaled log-magnitudes `(..., bins)` to weighted soft-floored ones."""
-        amplitude = ops.exp(level * self.scale + (self.offset + self.emphasis))
-        return ops.log(amplitude + math.exp(self.floor)) * self.weights
+        amplitude = ops.exp(ops.add(level * self.scale + self.offset, self.emphasis))
+        return ops.multiply(ops.log(amplitude + math.exp(self.floor)), self.weights)
 
     def backward(self, value: Any) -> Any:
         """The inverse of `forward`: amplitudes, which the soft floor keeps above 0 and differentiable."""
         floor = math.exp(self.floor)
-        above = ops.exp(ops.minimum(value * self.inverse_weights, 12.0)) * (1.0 / floor) - 1.0
-        return (above + ops.sqrt(above * above + 0.01)) * self.amplitude_scale
+        above = ops.exp(ops.minimum(ops.multiply(value, self.inverse_weights), 12.0)) * (1.0 / floor) - 1.0
+        return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale)
 
     def level(self, amplitude: Any) -> Any:
         """Scaled log-magnitudes of amplitudes."""
@@ -197,7 +197,8 @@ class Level1Decoder(_Network):
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
         amplitude, cosine, sine, inverse = self._heads(level1)
-        phasor = ops.concatenate([cosine * (inverse * self.turn), sine * (inverse * self.turn)], axis=-1)
+        factor = ops.multiply(inverse, self.turn)
+        phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
         return self.soft_floor.level(amplitude), phasor
 
     def spectrum(self, level1: Any) -> tuple[Any, Any]:
@@ -210,7 +211,7 @@ class Level1Decoder(_Network):
             Two tensors `(batch, frames, bins)`, float32.
         """
         amplitude, cosine, sine, inverse = self._heads(level1)
-        factor = amplitude * (inverse * self.turn)
+        factor = amplitude * ops.multiply(inverse, self.turn)
         return factor * cosine, factor * sine
 
     def _heads(self, level1: Any) -> tuple[Any, Any, Any, Any]:

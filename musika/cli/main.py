@@ -24,6 +24,7 @@ VERBS = {
     "decode": "decode",
     "train": "train",
     "evaluate": "evaluate",
+    "export": "export",
     "corpus": "corpus",
     "import": "import_",
     "bench": "bench",

@@ -92,7 +92,8 @@ def inverse_short_time_spectrum(real: Any, imaginary: Any, spectral: SpectralCon
     length, hop = spectral.fft_length, spectral.hop_length
     window, parts = hann_window(length), length // hop
     power = np.sum(np.reshape(window**2, (parts, hop)), axis=0)
-    frames = ops.irfft((real, imaginary), fft_length=length) * (window / np.tile(power, parts))
+    dual = (window / np.tile(power, parts)).astype("float32")
+    frames = ops.multiply(ops.irfft((real, imaginary), fft_length=length), dual)
     count = frames.shape[1]
     pieces = ops.reshape(frames, (-1, count, parts, hop))
     total = 0.0
@@ -102,7 +103,7 @@ def inverse_short_time_spectrum(real: Any, imaginary: Any, spectral: SpectralCon
 
 
 def _mean(weights: np.ndarray, values: Any) -> Any:
-    return ops.mean(values * weights)
+    return ops.mean(ops.multiply(values, weights))
 
 
 class MagnitudeLoss:
@@ -133,8 +134,8 @@ class MagnitudeLoss:
         Returns:
             The distance of levels and the distance of their differences, scalars.
         """
-        predicted = level * self.scale + self.offset + self.emphasis
-        true = target * self.scale + self.offset + self.emphasis
+        predicted = ops.add(level * self.scale + self.offset, self.emphasis)
+        true = ops.add(target * self.scale + self.offset, self.emphasis)
         peak = ops.max_pool(ops.max(true, axis=-1, keepdims=True), 5, 1, padding="same")
         peak = ops.maximum(peak, 0.0)
         span = _RANGE_DB * math.log(10) / 20
@@ -180,7 +181,7 @@ def phase_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) 
     power = real * real + imaginary * imaginary + 1e-8
     inverse = ops.rsqrt(power)
     real, imaginary = real * inverse, imaginary * inverse
-    loudness = ops.power(power, 0.25) * weights
+    loudness = ops.multiply(ops.power(power, 0.25), weights)
     loudness = loudness / (ops.mean(loudness) + 1e-6)
     everything = slice(None)
     total = 0.2 * ops.mean(loudness * (1.0 - cosine * real - sine * imaginary))

@@ -1,5 +1,11 @@
 """Training of the codec at toy size: every phase, resuming, rolling back."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -179,3 +185,19 @@ def test_crops_come_from_training_tracks_at_the_given_gain():
     crops = pool.crops(8, 100, np.random.default_rng(0), -6.0206, -6.0206)
     np.testing.assert_allclose(np.abs(crops), 0.25, rtol=1e-3)
     assert len(pool.train) == len(pool.held_out) == 1
+
+
+@pytest.mark.slow
+def test_both_backends_take_the_same_steps():
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
+    phase = {**TOY_PHASE, "waveform": 1.0, "phasor": 1.0, "adversarial": 0.1, "through_level2": 0.5}
+    overrides = {**COMPACT, "codec_training": {"level1_phase": {**phase, "learning_rate": 1e-3}}}
+    root = Path(__file__).resolve().parents[2]
+    losses = {}
+    for backend in ("tensorflow", "torch"):
+        environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(root)}
+        probe = [sys.executable, str(Path(__file__).with_name("codec_probe.py")), json.dumps(overrides)]
+        printed = subprocess.run(probe, env=environment, capture_output=True, text=True, check=True).stdout
+        losses[backend] = json.loads(printed.splitlines()[-1])
+    for ours, theirs in zip(losses["tensorflow"], losses["torch"], strict=True):
+        assert ours == pytest.approx(theirs, rel=2e-4)

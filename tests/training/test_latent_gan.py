@@ -178,13 +178,13 @@ from musika.training.run import load_state
 from toy_gan import toy_config, toy_gan
 batches, gan = toy_gan(toy_config(penalty_every=2))
 load_state(sys.argv[1], gan.networks, gan.optimizers)
-logs = []
+kept = []
 class Record(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, step_logs=None):
-        logs.append({name: float(value) for name, value in step_logs.items()})
+    def on_train_batch_end(self, batch, logs=None):
+        kept.append({name: float(value) for name, value in logs.items()})
 from musika.training.batches import BatchStream
 gan.fit(BatchStream(batches, 0), steps_per_epoch=4, shuffle=False, verbose=0, callbacks=[Record()])
-print("LOGS" + json.dumps(logs))
+print("LOGS" + json.dumps(kept))
 """
 
 
@@ -238,12 +238,12 @@ runs = []
 for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
     with strategy.scope():
         batches, gan = toy_gan(toy_config(), eager=False)
-    logs = []
+    kept = []
     class Record(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, step_logs=None):
-            logs.append({name: float(value) for name, value in step_logs.items()})
+        def on_train_batch_end(self, batch, logs=None):
+            kept.append({name: float(value) for name, value in logs.items()})
     gan.fit(BatchStream(batches, 0), steps_per_epoch=3, shuffle=False, verbose=0, callbacks=[Record()])
-    runs.append(logs)
+    runs.append(kept)
 print("LOGS" + json.dumps(runs))
 """
 

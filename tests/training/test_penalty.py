@@ -32,9 +32,9 @@ def test_the_factor_stays_between_zero_and_one():
 
 def test_the_slope_of_the_critic_agrees_with_finite_differences():
     critic = build_critic(load_config("debug"), dtype="float64")
-    critic = keras.Model(critic.inputs, critic.get_layer("judgement").output)  # without the cast to single precision
+    critic = keras.Model(critic.input, critic.get_layer("judgement").output)  # without the cast to single precision
     rng = np.random.default_rng(0)
-    step = 2.0**-14  # inputs are single precision: on this grid moving them is exact
+    step = 2.0**-20  # inputs are single precision: on this grid moving them is exact
     inputs = np.round(rng.standard_normal((2, *critic.input_shape[1:])) / step) * step
     direction = rng.choice([-1.0, 1.0], inputs.shape)
     _, slope = input_gradient(critic, ops.convert_to_tensor(inputs, "float32"))

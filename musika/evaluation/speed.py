@@ -1,0 +1,301 @@
+"""How fast a preset is on this machine: rendering, encoding, starting, training; and how much memory it takes.
+
+What depends on a process's beginning (cold start, peak memory) is measured in fresh processes; the rest in this one,
+after a first run that is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musika.checks import UserError
+
+if TYPE_CHECKING:
+    from musika.presets import Preset
+
+WARM_SECONDS = 240.0
+REPEATS = 7
+COLD_SECONDS = {"one_minute": 60.0, "ten_minutes": 600.0}
+_ENCODE_SECONDS = 60.0
+_TRAINING_STEPS = 5
+_SLOW_TRAINING = 20.0  # seconds after which no further training step is measured
+_MEBIBYTE = 2**20
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine and what the networks run on.
+
+    Returns:
+        Processor, cores that this process may use, system, Python, and the versions of Keras and its backend.
+    """
+    import keras
+
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return {
+        "processor": name,
+        "cores": cores,
+        "load_before": load,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": f"{keras.backend.backend()} {sys.modules[keras.backend.backend()].__version__}",
+    }
+
+
+def load_subject(name: str, precision: str = "auto") -> Preset:
+    """Load a preset, or make one with random weights from a config.
+
+    Args:
+        name: A preset's name or folder, or a config's name or file, such as ``base``.
+        precision: As for `musika.presets.load_preset`.
+
+    Returns:
+        The preset.
+
+    Raises:
+        UserError: If there is neither a preset nor a config of that name.
+    """
+    from musika.config import config_names, find_config, load_config
+    from musika.preset_names import find_preset, preset_names
+    from musika.presets import load_preset, random_preset
+
+    try:
+        find_preset(name)
+    except UserError:
+        try:
+            find_config(name)
+        except UserError:
+            raise UserError(
+                f"there is neither a preset nor a config {name!r}. Presets: {', '.join(preset_names()) or 'none'};"
+                f" configs: {', '.join(config_names())}; or give a folder."
+            ) from None
+        return random_preset(load_config(name), precision=precision)
+    return load_preset(name, precision)
+
+
+def _timed(work: Callable[[], Any], repeats: int) -> list[float]:
+    """Seconds that each of some runs took, after one that is not counted."""
+    work()
+    taken = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return taken
+
+
+def _times_real_time(seconds: float, taken: list[float]) -> dict[str, float]:
+    """Median speed, and the speed that 95 % of the runs reach."""
+    median, slow = np.percentile(taken, [50, 95])
+    return {"median": round(seconds / median, 2), "p95": round(seconds / slow, 2), "seconds": round(float(median), 3)}
+
+
+def render_speed(preset: Preset, seconds: float = WARM_SECONDS, repeats: int = REPEATS) -> dict[str, float]:
+    """Measure a warm render, from seed to limited samples in memory, another piece each time.
+
+    Args:
+        preset: The preset.
+        seconds: Length of the render.
+        repeats: Runs that count.
+
+    Returns:
+        ``median`` and ``p95`` in times real time, and the median's ``seconds``.
+    """
+    seeds = iter(range(repeats + 1))
+    return _times_real_time(seconds, _timed(lambda: preset.piece(next(seeds)).render(0.0, seconds), repeats))
+
+
+def encode_speed(preset: Preset, seconds: float = _ENCODE_SECONDS, repeats: int = 3) -> dict[str, float]:
+    """Measure the encoding of stereo audio in memory.
+
+    Args:
+        preset: The preset.
+        seconds: Length of the audio.
+        repeats: Runs that count.
+
+    Returns:
+        As `render_speed`.
+    """
+    samples = round(seconds * preset.config.sample_rate)
+    audio = (0.1 * np.random.default_rng(0).standard_normal((samples, 2))).astype(np.float32)
+    return _times_real_time(seconds, _timed(lambda: preset.codec.encode(audio), repeats))
+
+
+def first_second(preset: Preset, repeats: int = REPEATS) -> float:
+    """Measure how long a warm stream takes until its first second of audio is there.
+
+    Args:
+        preset: The preset.
+        repeats: Runs that count.
+
+    Returns:
+        Median in seconds.
+    """
+    seeds = iter(range(repeats + 1))
+
+    def start() -> None:
+        stream, samples = preset.piece(next(seeds)).stream(), 0
+        while samples < preset.config.sample_rate:
+            samples += len(next(stream))
+        stream.close()
+
+    return round(float(np.median(_timed(start, repeats))), 3)
+
+
+def training_step(preset: Preset) -> float:
+    """Measure one training step of the generator at the config's batch size, on made-up latents.
+
+    Args:
+        preset: The preset; its weights are left alone.
+
+    Returns:
+        Median in seconds.
+    """
+    import keras
+
+    from musika.gan.critic import build_critic
+    from musika.gan.generator import build_generator
+    from musika.training.latent_gan import LatentGan
+
+    config = preset.config
+    settings, window = config.generator_training, config.generator.window_latents
+    random = np.random.default_rng(0)
+    generator = build_generator(config)
+    gan = LatentGan(generator, build_critic(config), build_generator(config), settings)
+    channels = {
+        "real": 2 * config.codec.latent_channels,
+        "coordinates": 2 * config.generator.coordinate_channels,
+        "noise": generator.noise_layers,
+    }
+    if settings.instance_noise > 0:
+        channels["fake_noise"] = 2 * config.codec.latent_channels
+    shape = settings.batch_size, window
+    batch = {name: random.standard_normal((*shape, count), np.float32) for name, count in channels.items()}
+    ends: list[float] = []
+
+    class Clock(keras.callbacks.Callback):
+        """Notes when each step ends, and stops a slow training."""
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            """Note the time; reading the logs has waited for the step."""
+            ends.append(time.perf_counter())
+            self.model.stop_training = len(ends) > 1 and ends[-1] - ends[0] > _SLOW_TRAINING
+
+    steps = _TRAINING_STEPS + 1
+    gan.fit(((batch,) for _ in range(steps)), steps_per_epoch=steps, callbacks=[Clock()], verbose=0)
+    return round(float(np.median(np.diff(ends))), 3)
+
+
+def cold_render(name: str, seconds: float, precision: str) -> dict[str, float]:
+    """Render into a FLAC file that is thrown away; run in a fresh process by `cold_start`.
+
+    Args:
+        name: As for `load_subject`.
+        seconds: Length of the render.
+        precision: As for `load_subject`.
+
+    Returns:
+        ``peak_memory_mib`` of this process.
+    """
+    import resource
+    import tempfile
+
+    from musika.rendering import render_file
+
+    piece = load_subject(name, precision).piece(seed=0)
+    with tempfile.TemporaryDirectory() as folder:
+        render_file(piece, Path(folder) / "cold.flac", 0.0, seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kibibytes, but bytes on macOS
+    return {"peak_memory_mib": round(peak / (_MEBIBYTE if sys.platform == "darwin" else 1024), 1)}
+
+
+def cold_start(name: str, seconds: float, precision: str) -> dict[str, float]:
+    """Measure a whole process: start, load, render, write, end.
+
+    Args:
+        name: As for `load_subject`.
+        seconds: Length of the render.
+        precision: As for `load_subject`.
+
+    Returns:
+        ``seconds`` that the process took, ``times_real_time`` and ``peak_memory_mib``.
+
+    Raises:
+        RuntimeError: If the process fails.
+    """
+    code = (
+        "import json, sys; from musika.evaluation.speed import cold_render;"
+        "print(json.dumps(cold_render(sys.argv[1], float(sys.argv[2]), sys.argv[3])))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, name, str(seconds), precision], capture_output=True, text=True, env=environment
+    )
+    taken = time.perf_counter() - begin
+    if done.returncode:
+        raise RuntimeError(f"the measured process failed:\n{done.stderr}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    return {"seconds": round(taken, 2), "times_real_time": round(seconds / taken, 2), **result}
+
+
+def measure(
+    name: str,
+    precision: str = "auto",
+    seconds: float = WARM_SECONDS,
+    repeats: int = REPEATS,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Measure everything.
+
+    Args:
+        name: As for `load_subject`.
+        precision: As for `load_subject`.
+        seconds: Length of the warm renders.
+        repeats: How many of them count.
+        say: Called with what is measured next.
+
+    Returns:
+        The figures by name, as JSON can hold them.
+
+    Raises:
+        UserError: If there is neither a preset nor a config of that name.
+    """
+    about = machine()
+    preset = load_subject(name, precision)
+    figures: dict[str, Any] = {"subject": name, "machine": about, "precision": preset.codec.precision}
+    figures["render_seconds"] = seconds
+    if preset.generator is not None:
+        say(f"{repeats + 1} warm renders of {seconds:g} s")
+        figures["render"] = render_speed(preset, seconds, repeats)
+        say("first second of audio")
+        figures["first_second"] = first_second(preset, repeats)
+    say("encoding")
+    figures["encode"] = encode_speed(preset)
+    if preset.generator is not None:
+        for label, length in COLD_SECONDS.items():
+            say(f"a fresh process that renders {length:g} s")
+            figures[f"process_{label}"] = cold_start(name, min(length, 2.5 * seconds), preset.codec.precision)
+        say("training steps of the generator")
+        figures["training_step"] = {
+            "seconds": training_step(preset),
+            "batch_size": preset.config.generator_training.batch_size,
+        }
+    return figures
