@@ -89,6 +89,7 @@ class CodecConfig:
         decoder_frames: Frames that the published decoders decode together, each block alone.
         context_latents: Latent steps that the compact networks see on each side of a block.
         phase: ``angle`` (phase / pi, published) or ``phasor`` (cosine and sine, compact).
+        phase_iterations: Griffin-Lim iterations after the compact decoder: 0 once its phase has been learned.
         compact: Widths of the compact networks.
     """
 
@@ -99,6 +100,7 @@ class CodecConfig:
     decoder_frames: int = 64
     context_latents: int = 0
     phase: str = "angle"
+    phase_iterations: int = 0
     compact: CompactWidths = field(default_factory=CompactWidths)
 
 

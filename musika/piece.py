@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +81,7 @@ class Piece:
                 f" `musika train generator --codec {preset.folder or preset.name}`, or choose another preset."
             )
         self.preset = preset
+        self._noise_layers = preset.generator.noise_layers
         self.seed = secrets.randbelow(_DRAWN_SEEDS) if seed is None else check_integer(seed, "seed", 0, LARGEST_SEED)
         self.truncation = check_truncation(truncation)
         self._group = functools.lru_cache(maxsize=4)(self._make_group)
@@ -107,14 +108,14 @@ class Piece:
 
     def _make_group(self, group: int) -> Floats:
         """Make the latents of one group of patches."""
-        config, layers = self.preset.config, self.preset.generator.noise_layers
+        config, layers = self.preset.config, self._noise_layers
         patch, first = config.generator.patch_latents, group * _GROUP_PATCHES
         path = coordinates(config, self.seed, first * patch, _GROUP_PATCHES * patch, self.truncation)
         noise = [patch_noise(config, self.seed, first + index, layers) for index in range(_GROUP_PATCHES)]
         latents = self.preset.generate(path.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise))
         return latents.reshape(_GROUP_PATCHES * patch, -1)
 
-    def play(self, start: int, stop: int | None = None) -> Iterator[Floats]:
+    def play(self, start: int, stop: int | None = None) -> Generator[Floats, None, None]:
         """Play from one sample to another: what `render` and `stream` share.
 
         Args:
@@ -149,7 +150,7 @@ class Piece:
             filled += len(block)
         return audio
 
-    def stream(self, start: float = 0.0) -> Iterator[Floats]:
+    def stream(self, start: float = 0.0) -> Generator[Floats, None, None]:
         """Play for ever.
 
         Args:

@@ -62,8 +62,8 @@ class Preset:
     config: Config
     codec: Codec
     generator: keras.Model | None = None
-    mean: Any = np.float32(0.0)
-    std: Any = np.float32(1.0)
+    mean: Any = 0.0
+    std: Any = 1.0
     metadata: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
@@ -95,7 +95,7 @@ class Preset:
             UserError: If there is no generator.
         """
         if self.generator is None:
-            raise UserError(f"preset {self.name!r} has no generator. Choose another preset or train a generator for it.")
+            raise UserError(f"preset {self.name!r} has no generator. Choose another preset or train one for it.")
         if self._graph is None:
             inputs = [keras.Input(part.shape[1:]) for part in (coordinates, noise)]
             self._graph = compiled(inputs, self.generator(inputs))
@@ -132,14 +132,17 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_statistics(path: Path, channels: int) -> tuple[Any, Any]:
     """Read the mean and standard deviation of latents, if they are there."""
     if not path.is_file():
-        return np.float32(0.0), np.float32(1.0)
+        return 0.0, 1.0
     try:
         with np.load(path, allow_pickle=False) as arrays:
             mean, std = (np.asarray(arrays[key], np.float32) for key in ("mean", "std"))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"preset: {path} is damaged ({error}). Copy the preset again.") from None
     if mean.shape != (channels,) or std.shape != (channels,):
-        raise UserError(f"preset: {path} must hold mean and std of shape ({channels},). Received: {mean.shape}, {std.shape}")
+        raise UserError(
+            f"preset: {path} must hold mean and std of shape ({channels},). Received: {mean.shape} and {std.shape}."
+            " Copy the preset again."
+        )
     return mean, std
 
 
@@ -257,7 +260,8 @@ def save_preset(
         (aside / METADATA_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
         _replace_folder(aside, folder)
     except OSError as error:
-        raise UserError(f"preset: cannot write {folder}: {error.strerror or error}. Check space and permissions.") from None
+        reason = error.strerror or error
+        raise UserError(f"preset: cannot write {folder}: {reason}. Check space and permissions.") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder

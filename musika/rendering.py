@@ -1,7 +1,7 @@
 """From a piece to a file: audio, the JSON sidecar that makes it again, and a picture of it.
 
-    >>> sidecar_path("piece.flac").name
-    'piece.flac.json'
+>>> sidecar_path("piece.flac").name
+'piece.flac.json'
 """
 
 from __future__ import annotations
@@ -190,5 +190,5 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"{path} is not a sidecar ({', '.join(missing)} missing). Give the .json beside a render.")
     if values.get("format") != FORMAT:
-        raise UserError(f"{path} has format {values.get('format')}, this version reads {FORMAT}. Install a newer musika.")
+        raise UserError(f"{path} has format {values.get('format')}, not {FORMAT}. Install the version that made it.")
     return values

@@ -71,7 +71,8 @@ def _halve(path: Path) -> None:
             target = result.require_group(name)
         else:
             values = item[()]
-            target = result.create_dataset(name, data=values.astype(np.float16) if values.dtype == np.float32 else values)
+            smaller = values.astype(np.float16) if values.dtype == np.float32 else values
+            target = result.create_dataset(name, data=smaller)
         for key, value in item.attrs.items():
             target.attrs[key] = value
 
@@ -122,7 +123,7 @@ def fingerprint(settings: Mapping[str, Any], networks: Iterable[keras.Model]) ->
         for weight in network.weights:
             values = np.asarray(keras.ops.convert_to_numpy(weight), dtype=np.float32)
             with np.errstate(over="ignore"):  # a weight beyond 65504 counts as infinite, here as in the file
-                digest.update(np.ascontiguousarray(values.astype(np.float16)))
+                digest.update(values.astype(np.float16).tobytes())
     return digest.hexdigest()[:_HASH_LENGTH]
 
 

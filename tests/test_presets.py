@@ -87,7 +87,7 @@ def test_no_pickle_in_a_preset(debug_preset_folder):
 
 
 def test_an_unknown_preset_names_those_there_are(tmp_path):
-    with pytest.raises(UserError, match="there is no preset 'tecno'.*came with"):
+    with pytest.raises(UserError, match=r"there is no preset 'tecno'.*came with"):
         load_preset("tecno")
     with pytest.raises(UserError, match="holds no preset"):
         load_preset(tmp_path)
@@ -132,5 +132,5 @@ def test_importing_musika_is_cheap():
 
 def test_unknown_public_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
-        musika.lod
+        _ = musika.lod
     assert "load" in dir(musika)

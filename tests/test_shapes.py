@@ -22,7 +22,7 @@ def test_fold_works_on_tensors():
 
 
 def test_fold_refuses_a_rest():
-    with pytest.raises(UserError, match="multiple of 4.*Received: shape"):
+    with pytest.raises(UserError, match=r"multiple of 4.*Received: shape"):
         fold_time(np.zeros((1, 6, 2)), 4)
 
 

@@ -350,3 +350,27 @@ def synthesise_scaled(scaled: Floats, phase: Floats, spectral: SpectralConfig) -
 
     total = _overlap_add(spectrum_of, len(levels), levels.shape[1], spectral)
     return _as_audio(total, np.shape(scaled))
+
+
+def refine_phases(spectrum: Spectrum, spectral: SpectralConfig, iterations: int) -> Spectrum:
+    """Make phases agree with their neighbours by fast Griffin-Lim iterations; magnitudes stay.
+
+    For codecs whose phase has not been learned yet. Source: Perraudin et al., "A Fast Griffin-Lim Algorithm",
+    WASPAA 2013, with momentum 0.99.
+
+    Args:
+        spectrum: Frames `(frames, bins)` or `(channels, frames, bins)`.
+        spectral: The transform.
+        iterations: Number of iterations; each costs an analysis and a synthesis.
+
+    Returns:
+        Spectrum of the same shape.
+    """
+    magnitude = np.abs(spectrum)
+    previous: Spectrum | None = None
+    for _ in range(iterations):
+        projected = analyse(synthesise(spectrum, spectral), spectral)
+        target = projected if previous is None else projected + np.float32(0.99) * (projected - previous)
+        previous = projected
+        spectrum = magnitude * (target / np.maximum(np.abs(target), np.float32(1e-12)))
+    return spectrum

@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -132,8 +132,8 @@ class Codec:
             probe = graphs.probe_audio(self.sample_rate, self.block_samples - self.config.spectral.overlap)
             context = self.config.codec.context_latents
             window = _stretch(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
-            levels = [self._run_decoders(window, 0, 0, dtype)[0] for dtype in ("float32", "bfloat16")]
-            self._error_db = float(np.abs(levels[0] - levels[1]).mean()) * self.config.spectral.level_scale_db
+            exact, rough = (self._level(*self._run_decoders(window, 0, 0, dtype)) for dtype in ("float32", "bfloat16"))
+            self._error_db = float(np.abs(exact - rough).mean()) * self.config.spectral.level_scale_db
         return self._error_db
 
     # Encoding
@@ -212,8 +212,8 @@ class Codec:
     def _run_encoders(self, level: Floats, steps: int) -> Floats:
         """Scaled log-magnitudes ``(2, frames, bins)`` of one block to its latents ``(steps, 2L)``."""
         if "encode" not in self._graphs:
-            encoders = self.networks["level1_encoder"], self.networks["level2_encoder"]
-            self._graphs["encode"] = graphs.build_encode_graph(self.config, *encoders, BLOCK_STEPS)
+            encoders = [self.networks["level1_encoder"], self.networks["level2_encoder"]]
+            self._graphs["encode"] = graphs.build_encode_graph(self.config, encoders, BLOCK_STEPS)
         latents = self._graphs["encode"].predict_on_batch(level)
         return np.concatenate([latents[0], latents[1]], axis=-1)[:steps]
 
@@ -262,7 +262,9 @@ class Codec:
                 " Decode them with the codec that made them."
             )
         if not np.isfinite(latents).all():
-            raise UserError("codec: latents must hold finite numbers only. Received: NaN or infinity. Encode them again.")
+            raise UserError(
+                "codec: latents must hold finite numbers only. Received: NaN or infinity. Encode them again."
+            )
         held = max(0, len(latents) * self.config.latent_hop - self.config.spectral.overlap)
         if samples is None:
             samples = held
@@ -270,7 +272,9 @@ class Codec:
             raise UserError(f"codec: {len(latents)} latent steps hold 0 to {held} samples. Received: samples={samples}")
         return self.play(functools.partial(_stretch, latents), 0, samples, seed if noise else None)
 
-    def play(self, source: LatentSource, start: int, stop: int | None, noise_seed: int | None) -> Iterator[Floats]:
+    def play(
+        self, source: LatentSource, start: int, stop: int | None, noise_seed: int | None
+    ) -> Generator[Floats, None, None]:
         """Decode any stretch of endless latents; everything that sounds comes through here.
 
         Time zero is the first sample that is whole when nothing before step 0 is decoded: sample ``overlap`` of the
@@ -294,8 +298,8 @@ class Codec:
         last = None if stop is None else (end - 1) // size
         blocks = itertools.count(first) if last is None else iter(range(first, int(last) + 1))
         tail = np.zeros((settings.overlap, 2), np.float32)
-        for block, (level, phase) in self._decoded_blocks(source, blocks if end > head else iter(()), noise_seed):
-            wave = spectral.synthesise_scaled(level, phase, settings)
+        for block, parts in self._decoded_blocks(source, blocks if end > head else iter(()), noise_seed):
+            wave = self._synthesise(*parts)
             wave[: settings.overlap] += tail
             tail = wave[size:].copy()
             cut = slice(max(head - block * size, 0), min(end - block * size, size))
@@ -323,27 +327,37 @@ class Codec:
     def _run_decoders(
         self, window: Floats, block: int, noise_seed: int | None, precision: str
     ) -> tuple[Floats, Floats]:
-        """Latents of one block and its context to scaled log-magnitudes and phase of the block, channels first."""
-        names = ["level2_decoder", "level1_decoder"]
-        codec = self.config.codec
+        """Latents of one block and its context to what the level-1 decoder gives for the block, channels first.
+
+        That is scaled log-magnitudes and phase, or the spectrum's real and imaginary parts.
+        """
+        codec, names = self.config.codec, ["level2_decoder", "level1_decoder"]
+        networks = [self.networks[name] for name in names]
+        inputs = graphs.decoder_inputs(self.config, networks, window, block, noise_seed)
         if precision not in self._graphs:
-            networks = [self.networks[name] for name in names]
             if precision != "float32":
-                networks = [
-                    graphs.copy_at(_BUILDERS[name], self.config, self.networks[name], precision) for name in names
-                ]
-            self._graphs[precision] = graphs.build_decode_graph(self.config, *networks, BLOCK_STEPS)
-        inputs = [np.stack(np.split(window, 2, axis=-1))]
+                pairs = zip(names, networks, strict=True)
+                networks = [graphs.copy_at(_BUILDERS[name], self.config, network, precision) for name, network in pairs]
+            self._graphs[precision] = graphs.build_decode_graph(self.config, networks, BLOCK_STEPS)
         frames = len(window) * codec.frames_per_latent
-        for level, name in zip((2, 1), names, strict=True):
-            layers = self.networks[name].noise_layers
-            if layers and noise_seed is None:
-                inputs.append(np.zeros((2, frames, layers), np.float32))
-            elif layers:
-                inputs.append(graphs.decoder_noise(noise_seed, block, frames, layers, level))
-        level_out, phase = self._graphs[precision].predict_on_batch(inputs)
+        first, second = self._graphs[precision].predict_on_batch(inputs)
         margin = codec.context_latents * codec.frames_per_latent
-        return level_out[:, margin : frames - margin], phase[:, margin : frames - margin]
+        return first[:, margin : frames - margin], second[:, margin : frames - margin]
+
+    def _synthesise(self, first: Floats, second: Floats) -> Floats:
+        """The waveform of what `_run_decoders` gave."""
+        if not graphs.gives_spectrum(self.networks["level1_decoder"]):
+            return spectral.synthesise_scaled(first, second, self.config.spectral)
+        spectrum = np.empty(first.shape, np.complex64)
+        spectrum.real, spectrum.imag = first, second
+        spectrum = spectral.refine_phases(spectrum, self.config.spectral, self.config.codec.phase_iterations)
+        return spectral.synthesise(spectrum, self.config.spectral)
+
+    def _level(self, first: Floats, second: Floats) -> Floats:
+        """The scaled log-magnitudes of what `_run_decoders` gave."""
+        if not graphs.gives_spectrum(self.networks["level1_decoder"]):
+            return first
+        return spectral.log_magnitude(first + 1j * second, self.config.spectral)
 
     # Files
 

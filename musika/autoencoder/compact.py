@@ -108,10 +108,14 @@ class SoftFloor:
 
 @keras.saving.register_keras_serializable("musika")
 class Components(layers.Layer):
-    """A fixed affine map: ``(x - mean) @ basis`` or, backwards, ``x @ basis.T + mean``."""
+    """A fixed affine map: ``(x - mean) @ basis / scale`` or, backwards, ``(x * scale) @ basis.T + mean``.
+
+    It computes in float32 even in a network of lower precision: it carries nearly all of the level, so its rounding errors
+    would be those of the whole codec.
+    """
 
     def __init__(self, inputs: int, outputs: int, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)
         self.inputs, self.outputs = inputs, outputs
         self.mean = self.add_weight(shape=(inputs,), initializer="zeros", trainable=False, name="mean")
         self.basis = self.add_weight(shape=(inputs, outputs), initializer="glorot_normal", trainable=False, name="basis")
@@ -119,10 +123,9 @@ class Components(layers.Layer):
 
     def call(self, x: Any, backward: bool = False) -> Any:
         """Project `(..., inputs)` to `(..., outputs)`, or back."""
-        mean, basis, scale = (ops.cast(item, x.dtype) for item in (self.mean, self.basis, self.scale))
         if backward:
-            return ops.matmul(x * scale, ops.transpose(basis)) + mean
-        return ops.matmul(x - mean, basis) / scale
+            return ops.matmul(x * self.scale, ops.transpose(self.basis)) + self.mean
+        return ops.matmul(x - self.mean, self.basis) / self.scale
 
 
 @keras.saving.register_keras_serializable("musika")
@@ -159,7 +162,7 @@ class Level1Encoder(_Network):
         super().__init__(dtype=dtype, **kwargs)
         widths = config.codec.compact
         self.soft_floor = SoftFloor(config)
-        self.components = Components(config.spectral.bins, config.codec.level1_channels, dtype="float32")
+        self.components = Components(config.spectral.bins, config.codec.level1_channels)
         self.first = _dense(widths.level1_hidden, dtype)
         self.second = _dense(widths.level1_hidden, dtype)
         self.last = _dense(config.codec.level1_channels, dtype, _SMALL)
@@ -181,7 +184,7 @@ class Level1Decoder(_Network):
         self.frames_per_latent = config.codec.frames_per_latent
         self.soft_floor = SoftFloor(config)
         self.turn = initial_turn(config)
-        self.components = Components(bins, config.codec.level1_channels, dtype=dtype)
+        self.components = Components(bins, config.codec.level1_channels)
         self.input_scale = self.add_weight(
             shape=(config.codec.level1_channels,), initializer="ones", trainable=False, name="input_scale"
         )
@@ -216,17 +219,17 @@ class Level1Decoder(_Network):
 
     def _heads(self, level1: Any) -> tuple[Any, Any, Any, Any]:
         """Amplitudes, the unnormalised phasor's two parts and its inverse length."""
-        hidden = self.first(level1 * ops.cast(self.input_scale, level1.dtype))
+        hidden = self.first(ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype))
         frames, width = hidden.shape[1], hidden.shape[2]
         position = ops.tile(self.position, (frames // self.frames_per_latent, 1))
         hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden)
         hidden = ops.silu(self.head(hidden))
-        weighted = self.components(level1, backward=True) + self.magnitude(hidden)
+        weighted = self.components(level1, backward=True) + ops.cast(self.magnitude(hidden), "float32")
         cosine, sine = ops.split(ops.cast(self.phase(hidden), "float32"), 2, axis=-1)
         inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
-        return self.soft_floor.backward(ops.cast(weighted, "float32")), cosine, sine, inverse
+        return self.soft_floor.backward(weighted), cosine, sine, inverse
 
 
 class Level2Encoder(_Network):
@@ -237,7 +240,7 @@ class Level2Encoder(_Network):
         codec, widths = config.codec, config.codec.compact
         self.patch = codec.frames_per_latent * codec.level1_channels
         self.joined = codec.frames_per_latent * widths.level2_frame
-        self.components = Components(self.patch, codec.latent_channels, dtype="float32")
+        self.components = Components(self.patch, codec.latent_channels)
         self.frame = _dense(widths.level2_frame, dtype)
         self.first = _dense(widths.level2_hidden, dtype)
         self.blocks = [ResidualBlock(widths.level2_hidden, dtype=dtype) for _ in range(widths.level2_blocks)]
@@ -262,7 +265,7 @@ class Level2Decoder(_Network):
         super().__init__(dtype=dtype, **kwargs)
         codec, widths = config.codec, config.codec.compact
         self.frames_per_latent, self.level1_channels = codec.frames_per_latent, codec.level1_channels
-        self.components = Components(codec.frames_per_latent * codec.level1_channels, codec.latent_channels, dtype=dtype)
+        self.components = Components(codec.frames_per_latent * codec.level1_channels, codec.latent_channels)
         self.first = layers.Conv1D(widths.level2_hidden, 3, padding="same", dtype=dtype)
         self.blocks = [ResidualBlock(widths.level2_hidden, dtype=dtype) for _ in range(widths.level2_blocks)]
         self.frames = _dense(codec.frames_per_latent * widths.level2_frame, dtype)
@@ -276,8 +279,9 @@ class Level2Decoder(_Network):
         for block in self.blocks:
             hidden = block(hidden)
         hidden = ops.reshape(self.frames(ops.silu(hidden)), (-1, frames, self.level2_frame))
+        residual = self.last(ops.silu(hidden))
         linear = ops.reshape(self.components(latents, backward=True), (-1, frames, self.level1_channels))
-        return linear + self.last(ops.silu(hidden))
+        return linear + ops.cast(residual, "float32")
 
 
 def _built(network: keras.Model, steps: int, channels: int) -> keras.Model:

@@ -54,9 +54,41 @@ def decoder_noise(seed: int, block: int, frames: int, layers: int, level: int) -
     return np.stack(channels)
 
 
+def decoder_inputs(
+    config: Config, networks: list[keras.Model], window: np.ndarray, block: int, seed: int | None
+) -> list[np.ndarray]:
+    """Make what the decode graph takes for one block.
+
+    Args:
+        config: The config.
+        networks: Level-2 and level-1 decoder.
+        window: Stereo latents of the block and its context, ``(steps, 2 * latent_channels)``.
+        block: Which block.
+        seed: Seed of the noise; None for zeros.
+
+    Returns:
+        Latents ``(2, steps, latent_channels)``, and the noise of each decoder that takes any.
+    """
+    inputs = [np.stack(np.split(window, 2, axis=-1))]
+    frames = len(window) * config.codec.frames_per_latent
+    for level, network in zip((2, 1), networks, strict=True):
+        if not network.noise_layers:
+            continue
+        if seed is None:
+            inputs.append(np.zeros((2, frames, network.noise_layers), np.float32))
+        else:
+            inputs.append(decoder_noise(seed, block, frames, network.noise_layers, level))
+    return inputs
+
+
 def call_network(network: keras.Model, x: Any, noise: Any = None) -> Any:
     """Call a network with its noise, if it takes any."""
     return network([x, noise]) if network.noise_layers else network(x)
+
+
+def gives_spectrum(level1: keras.Model) -> bool:
+    """Whether a level-1 decoder can give real and imaginary parts at once."""
+    return hasattr(level1, "spectrum") and not level1.noise_layers
 
 
 def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
@@ -74,40 +106,43 @@ def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
     return model
 
 
-def build_decode_graph(config: Config, level2: keras.Model, level1: keras.Model, steps: int) -> keras.Model:
+def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) -> keras.Model:
     """Join both decoders.
 
-    The way on from magnitude and phase to a waveform is left to `musika.audio.spectral.synthesise_scaled`: done in
-    NumPy, a few frames at a time in the processor's cache, it costs half of what it costs as operations of this graph.
+    A level-1 decoder that has a method ``spectrum`` is asked for the spectrum's real and imaginary parts. Else the way
+    on from magnitude and phase is left to `musika.audio.spectral.synthesise_scaled`: done in NumPy, a few frames at a
+    time in the processor's cache, it costs half of what it costs as operations of this graph.
 
     Args:
         config: The config.
-        level2: Level-2 decoder.
-        level1: Level-1 decoder.
+        decoders: Level-2 and level-1 decoder.
         steps: Latent steps of a block; ``context_latents`` more on either side go in, and their frames come out too.
 
     Returns:
-        A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to scaled
-        log-magnitudes and phase. A noise input is there only if its decoder takes noise.
+        A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to two
+        arrays: scaled log-magnitudes and phase, or real and imaginary parts. A noise input is there only if its decoder
+        takes noise.
     """
     codec = config.codec
     total = steps + 2 * codec.context_latents
     inputs = [keras.Input((total, codec.latent_channels))]
     noises = []
-    for network in (level2, level1):
-        noises.append(keras.Input((total * codec.frames_per_latent, network.noise_layers)) if network.noise_layers else None)
-    level, phase = call_network(level1, call_network(level2, inputs[0], noises[0]), noises[1])
-    outputs = [ops.cast(level, "float32"), ops.cast(phase, "float32")]
+    for network in decoders:
+        shape = total * codec.frames_per_latent, network.noise_layers
+        noises.append(keras.Input(shape) if network.noise_layers else None)
+    latents1 = call_network(decoders[0], inputs[0], noises[0])
+    level1 = decoders[1]
+    parts = level1.spectrum(latents1) if gives_spectrum(level1) else call_network(level1, latents1, noises[1])
+    outputs = [ops.cast(part, "float32") for part in parts]
     return compiled(inputs + [noise for noise in noises if noise is not None], outputs)
 
 
-def build_encode_graph(config: Config, level1: keras.Model, level2: keras.Model, steps: int) -> keras.Model:
+def build_encode_graph(config: Config, encoders: list[keras.Model], steps: int) -> keras.Model:
     """Join both encoders.
 
     Args:
         config: The config.
-        level1: Level-1 encoder.
-        level2: Level-2 encoder.
+        encoders: Level-1 and level-2 encoder.
         steps: Latent steps that come out; the frames of ``context_latents`` more on either side go in.
 
     Returns:
@@ -116,7 +151,7 @@ def build_encode_graph(config: Config, level1: keras.Model, level2: keras.Model,
     context = config.codec.context_latents
     frames = (steps + 2 * context) * config.codec.frames_per_latent
     level = keras.Input((frames, config.spectral.bins))
-    latents = call_network(level2, call_network(level1, level))
+    latents = call_network(encoders[1], call_network(encoders[0], level))
     return compiled([level], ops.cast(latents[:, context : context + steps], "float32"))
 
 

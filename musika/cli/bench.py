@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     def say(line: str) -> None:
         print(f"measuring: {line} ...", file=sys.stderr, flush=True)
 
-    figures = measure(args.subject, args.precision, args.seconds, args.repeats, say)
+    figures = measure(args.subject, args.precision, args.seconds, args.repeats, say=say)
     print("\n".join(_lines(figures)))
     if args.json:
         with replacing(Path(args.json)) as aside:

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="PATH", help="a folder, or a file ending in .wav, .flac, .ogg or .mp3 (default: a .wav here)")
     add("--spectrogram", action="store_true", help="also draw a picture of it (PATH.png)")
     add("--from", dest="sidecar", metavar="SIDECAR", help="take every setting from a render's .json, then those given")
-    add("--precision", metavar="P", help="float32, bfloat16 or auto: bfloat16 where it is fast and exact enough (default)")
+    add("--precision", metavar="P", help="float32, bfloat16 or auto: bfloat16 where it is fast and close (default)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -151,7 +151,7 @@ def _free_name(path: Path) -> Path:
 
 
 class _Interrupts:
-    """Makes the first Ctrl-C (or SIGTERM) during a render a request to finish the file; otherwise it ends the command."""
+    """Makes the first Ctrl-C (or SIGTERM) during a render a request to finish the file."""
 
     def __init__(self) -> None:
         self.rendering = False
@@ -188,10 +188,9 @@ def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, int
         rendered = render_file(piece, path, settings.start, settings.seconds, bar.update, lambda: interrupts.asked)
         interrupts.rendering = False
     write_sidecar(piece, rendered, settings.start, settings.seconds, _lasting_name(preset, settings.checkpoint))
-    print(
-        f"{rendered.path}: {_clock(rendered.seconds)} of {preset.name}, seed {piece.seed}, made in"
-        f" {rendered.elapsed:.1f} s, {rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
-    )
+    speed = f"{rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
+    length = _clock(rendered.seconds)
+    print(f"{path}: {length} of {preset.name}, seed {piece.seed}, made in {rendered.elapsed:.1f} s, {speed}")
     print(f"{sidecar_path(rendered.path)}: every setting; make it again with --from")
     if spectrogram and rendered.complete:
         from musika.audio.picture import draw_file
@@ -208,7 +207,7 @@ def _lasting_name(preset: Preset, checkpoint: str) -> str:
     """The preset as it is found from any directory: a shipped name, or its folder's whole path."""
     from musika.resources import resource_folder
 
-    folder = preset.folder.resolve()
+    folder = (preset.folder or Path(checkpoint)).resolve()
     return checkpoint if folder.parent == resource_folder("checkpoints").resolve() else str(folder)
 
 

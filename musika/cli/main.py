@@ -70,16 +70,16 @@ def _overview() -> _Overview:
 def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
     """Find the verb and parse what follows it."""
     if not arguments or arguments[0] not in VERBS:
-        parser = _overview()
+        overview = _overview()
         if not arguments:
-            parser.print_help()
-            parser.exit(STATUS_MISTAKE)
+            overview.print_help()
+            overview.exit(STATUS_MISTAKE)
         if arguments[0].startswith("-"):
-            parser.parse_args(arguments)
-            parser.error("a verb must come first")
+            overview.parse_args(arguments)
+            overview.error("a verb must come first")
         close = difflib.get_close_matches(arguments[0], VERBS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(VERBS)}"
-        parser.error(f"there is no verb {arguments[0]!r}; {hint}")
+        overview.error(f"there is no verb {arguments[0]!r}; {hint}")
     module = _verb_module(arguments[0])
     parser = _Parser(prog=f"musika {arguments[0]}", description=f"{module.HELP[0].upper()}{module.HELP[1:]}.")
     module.add_arguments(parser)

@@ -193,12 +193,13 @@ def training_step(preset: Preset) -> float:
         """Notes when each step ends, and stops a slow training."""
 
         def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-            """Note the time; reading the logs has waited for the step."""
+            """Note the time, once the step's results are there."""
+            float(np.asarray((logs or {})["critic_loss"]))
             ends.append(time.perf_counter())
             self.model.stop_training = len(ends) > 1 and ends[-1] - ends[0] > _SLOW_TRAINING
 
     steps = _TRAINING_STEPS + 1
-    gan.fit(((batch,) for _ in range(steps)), steps_per_epoch=steps, callbacks=[Clock()], verbose=0)
+    gan.fit(((batch,) for _ in range(steps)), steps_per_epoch=steps, shuffle=False, callbacks=[Clock()], verbose=0)
     return round(float(np.median(np.diff(ends))), 3)
 
 
@@ -261,6 +262,7 @@ def measure(
     precision: str = "auto",
     seconds: float = WARM_SECONDS,
     repeats: int = REPEATS,
+    cold_seconds: dict[str, float] = COLD_SECONDS,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measure everything.
@@ -270,6 +272,7 @@ def measure(
         precision: As for `load_subject`.
         seconds: Length of the warm renders.
         repeats: How many of them count.
+        cold_seconds: Lengths of the renders in fresh processes, by label.
         say: Called with what is measured next.
 
     Returns:
@@ -290,9 +293,9 @@ def measure(
     say("encoding")
     figures["encode"] = encode_speed(preset)
     if preset.generator is not None:
-        for label, length in COLD_SECONDS.items():
+        for label, length in cold_seconds.items():
             say(f"a fresh process that renders {length:g} s")
-            figures[f"process_{label}"] = cold_start(name, min(length, 2.5 * seconds), preset.codec.precision)
+            figures[f"process_{label}"] = cold_start(name, length, preset.codec.precision)
         say("training steps of the generator")
         figures["training_step"] = {
             "seconds": training_step(preset),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from musika.config import Config
 from musika.evaluation.reconstruction import clip_samples, evaluate_codec
 from musika.evaluation.report import commit
 from musika.model_card import model_card
 from musika.presets import save_preset
 from musika.training.callbacks import LossCallback, ProgressBar, ScalarWriter
 
+UNTRAINED_PHASE_ITERATIONS = 32  # about what Griffin-Lim needs; decoding is still many times faster than real time
 _CLIPS = 4
 _LOSS_EVERY = 20
 
@@ -72,7 +75,7 @@ class CodecSaves:
         notes = self._notes(name, step)
         save_preset(
             self.folder,
-            trainer.config,
+            self._playable(name),
             codec=trainer.networks,
             metadata={"name": trainer.run.folder.resolve().name, "codec_training": notes},
             card=model_card(trainer.run.folder.resolve().name, {"codec": notes}),
@@ -87,6 +90,15 @@ class CodecSaves:
         trainer.say(f"{name} {step}: " + ", ".join(f"{key} {scores[key]:.3f}" for key in shown))
         self._examples(name, step)
 
+    def _playable(self, name: str) -> Config:
+        """The config of the preset: until the compact codec's phase has been trained, Griffin-Lim finds it."""
+        config, order = self.trainer.config, list(self.trainer.config.codec_training.order)
+        learned = name in order and "level1_phase" in order and order.index(name) >= order.index("level1_phase")
+        if learned or name == "level1_phase" or config.codec.phase != "phasor":
+            return config
+        codec = dataclasses.replace(config.codec, phase_iterations=UNTRAINED_PHASE_ITERATIONS)
+        return dataclasses.replace(config, codec=codec)
+
     def _notes(self, name: str, step: int) -> dict[str, Any]:
         """What the preset's metadata says of the training."""
         config, data = self.trainer.config, self.trainer.run.settings["data"]
@@ -95,7 +107,7 @@ class CodecSaves:
         return {
             "command": f"musika train codec --config {config.name} --data {data}",
             "minutes_of_music": round(self.trainer.pool.seconds / 60, 1),
-            "steps": ", ".join(f"{key} {count}" for key, count in {**done, name: step}.items()),
+            "steps": ", ".join(f"{key} {count}" for key, count in {**done, name: step}.items() if count) or "0",
             "hours": round(self.trainer.seconds / 3600, 2),
             "commit": commit(),
         }

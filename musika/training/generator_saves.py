@@ -61,7 +61,7 @@ class GeneratorSaves:
         """
         self.run, self.gan, self._batches, self._codec = run, gan, batches, codec
         self._latents, self._shown, self._say = latents, shown, say
-        self._statistics = None if statistics is None else tuple(np.tile(part, 2) for part in _both(statistics))
+        self._statistics = None if statistics is None else (np.tile(statistics.mean, 2), np.tile(statistics.std, 2))
         self._held_out = _moments(latents.held_out)
         self._trained = _moments(latents.training)
         self._bar: ProgressBar | None = None
@@ -213,11 +213,6 @@ class GeneratorSaves:
         if ended != "done":
             self._say(f"Go on: musika train generator --out {folder} --resume")
         return report
-
-
-def _both(statistics: Normalisation) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation."""
-    return statistics.mean, statistics.std
 
 
 def _name(path: str | None) -> str | None:

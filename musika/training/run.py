@@ -124,7 +124,8 @@ def save_state(
         for name, optimizer in optimizers.items():
             np.savez(aside / f"{name}.optimizer.npz", **_optimizer_arrays(optimizer))
         if arrays:
-            np.savez(aside / ARRAYS_FILE, **{name: np.asarray(value) for name, value in arrays.items()})
+            further: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
+            np.savez(aside / ARRAYS_FILE, **further)
         write_json(aside / STATE_FILE, dict(state))
         replace_folder(aside, folder, None if keep is None else Path(keep))
     except OSError as error:
@@ -185,7 +186,7 @@ def load_arrays(folder: str | Path) -> dict[str, np.ndarray]:
         return dict(saved)
 
 
-def _optimizer_arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
+def _optimizer_arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     """An optimiser's variables, keyed by position and name (names alone may repeat)."""
     import keras
 

@@ -177,3 +177,20 @@ def test_integers_and_double_precision_are_taken_as_float32():
 def test_wrong_shapes_are_refused(call, message):
     with pytest.raises(UserError, match=message):
         call(CONFIGS[0])
+
+
+def test_refined_phases_keep_magnitudes_and_fit_better():
+    config = SpectralConfig(hop_length=64, fft_length=256)
+    rng = np.random.default_rng(5)
+    time = np.arange(8192)
+    audio = np.stack([np.sin(0.2 * time), np.sin(0.31 * time)], axis=1).astype(np.float32)
+    magnitude = np.abs(spectral.analyse(audio, config))
+    start = (magnitude * np.exp(2j * np.pi * rng.random(magnitude.shape))).astype(np.complex64)
+
+    def inconsistency(spectrum):
+        again = np.abs(spectral.analyse(spectral.synthesise(spectrum, config), config))
+        return np.linalg.norm(again - magnitude) / np.linalg.norm(magnitude)
+
+    refined = spectral.refine_phases(start, config, 32)
+    np.testing.assert_allclose(np.abs(refined), magnitude, atol=1e-3)
+    assert inconsistency(refined) < 0.4 * inconsistency(start)

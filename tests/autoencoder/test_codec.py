@@ -110,7 +110,8 @@ def test_decoder_noise_is_counted():
     noise = decoder_noise(3, -5, 64, 4, level=1)
     assert noise.shape == (2, 64, 4)
     assert np.array_equal(noise, decoder_noise(3, -5, 64, 4, level=1))
-    others = [decoder_noise(4, -5, 64, 4, 1), decoder_noise(3, 5, 64, 4, 1), decoder_noise(3, -5, 64, 4, 2), noise[::-1]]
+    others = [decoder_noise(*numbers) for numbers in ((4, -5, 64, 4, 1), (3, 5, 64, 4, 1), (3, -5, 64, 4, 2))]
+    others.append(noise[::-1])
     assert all(abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.2 for other in others)
     many = decoder_noise(0, 0, 20000, 4, 2)
     assert abs(many.mean()) < 0.01 and abs(many.std() - 1) < 0.01
@@ -154,7 +155,7 @@ def test_wrong_latents_are_refused(codec):
         codec.decode(np.zeros((4, 128)))
     with pytest.raises(UserError, match="finite"):
         codec.decode(np.full((4, 32), np.nan))
-    with pytest.raises(UserError, match="4 latent steps hold 0 to 1952 samples. Received: samples=9999"):
+    with pytest.raises(UserError, match=r"4 latent steps hold 0 to 1952 samples\. Received: samples=9999"):
         codec.decode(np.zeros((4, 32)), samples=9999)
 
 

@@ -100,7 +100,8 @@ def test_interrupting_leaves_a_playable_file_and_says_how_to_go_on(generate, tmp
     said = capsys.readouterr().err
     start = float(said.split("--start ")[1].split()[0])
     assert round(start * 44100) == len(audio)
-    assert generate("--from", "long.wav.json", "--start", start, "--seconds", 0.5, "--out", "rest.wav", preset=False) == 0
+    more = ["--start", start, "--seconds", 0.5, "--out", "rest.wav"]
+    assert generate("--from", "long.wav.json", *more, preset=False) == 0
     rest, _ = soundfile.read(tmp_path / "rest.wav", dtype="float32")
     expected = debug_preset.piece(seed=7).render(0.0, start + 0.5)
     assert np.abs(np.concatenate([audio, rest]) - expected).max() < 1e-4

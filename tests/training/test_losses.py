@@ -78,7 +78,9 @@ def test_a_constant_turn_costs_only_the_small_weight_on_absolute_phase(noise):
 def test_unrelated_phases_have_a_distance_of_about_two(noise):
     real, imaginary = parts(noise)
     other = np.exp(2j * np.pi * np.random.default_rng(1).random(real.shape))
-    distance = float(losses.phase_distance(phasor_of(other.real, other.imag), real, imaginary, np.ones(129, np.float32)))
+    distance = float(
+        losses.phase_distance(phasor_of(other.real, other.imag), real, imaginary, np.ones(129, np.float32))
+    )
     assert distance == pytest.approx(2.2, abs=0.15)
 
 
@@ -93,7 +95,9 @@ def test_the_spectral_distance_is_zero_for_equal_and_grows_with_noise(noise):
 def test_spectral_convergence_by_hand():
     tone = np.sin(2 * np.pi * np.arange(4096) * 0.05).astype(np.float32)[None]
     half = float(losses.multi_scale_spectral_distance(0.5 * tone, tone, (256,)))
-    magnitude = np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(tone[0], 256)[::64] * losses.hann_window(256)))
+    magnitude = np.abs(
+        np.fft.rfft(np.lib.stride_tricks.sliding_window_view(tone[0], 256)[::64] * losses.hann_window(256))
+    )
     norm = np.linalg.norm(magnitude)
     logarithm = np.abs(np.log(0.5 * magnitude + 0.0256) - np.log(magnitude + 0.0256)).mean()
     assert half == pytest.approx(0.5 * norm / (norm + 1) + logarithm, rel=0.02)
@@ -106,6 +110,8 @@ def test_magnitude_losses_vanish_for_equal_and_see_gain_and_detail():
     loss = losses.MagnitudeLoss(config)
     assert [float(item) for item in loss(level, level)] == [0.0, 0.0]
     louder, louder_detail = (float(item) for item in loss(level + 0.1, level))
-    rough, rough_detail = (float(item) for item in loss(level + rng.choice([-0.1, 0.1], level.shape).astype("float32"), level))
+    rough, rough_detail = (
+        float(item) for item in loss(level + rng.choice([-0.1, 0.1], level.shape).astype("float32"), level)
+    )
     assert louder > 0.1
     assert rough_detail > 3 * louder_detail

@@ -25,9 +25,10 @@ TOY = {
 }
 
 
-def toy_config(**training):
+def toy_config(base_channels=2, **training):
     defaults = {"batch_size": 2, "steps": 4, "save_every": 2, "instance_noise": 0.1, "learning_rate": 1e-3}
-    return config_from_dict({**TOY, "generator_training": {**defaults, **training}})
+    generator = {**TOY["generator"], "base_channels": base_channels}
+    return config_from_dict({**TOY, "generator": generator, "generator_training": {**defaults, **training}})
 
 
 def toy_latents(steps=300, seed=0, channels=8):
@@ -39,9 +40,9 @@ def toy_batches(config, noise_layers=10):
 
 
 @functools.lru_cache(maxsize=2)
-def _built(precision):
+def _built(base_channels, precision):
     """The toy networks, built once: that is most of a short test's time."""
-    gan = build_gan(toy_config(mixed_precision=precision))
+    gan = build_gan(toy_config(base_channels, mixed_precision=precision))
     return gan, {name: network.get_weights() for name, network in gan.networks.items()}
 
 
@@ -51,7 +52,8 @@ def toy_gan(config, eager=True):
     Eager steps need no tracing, which is the other large part of a short test's time.
     """
     settings = config.generator_training
-    built, weights = _built("on" if settings.mixed_precision == "on" else "off")
+    precision = "on" if settings.mixed_precision == "on" else "off"
+    built, weights = _built(config.generator.base_channels, precision)
     for name, network in built.networks.items():
         network.set_weights([value.copy() for value in weights[name]])
     gan = LatentGan(built.generator, built.critic, built.average, settings)
