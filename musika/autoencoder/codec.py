@@ -214,7 +214,7 @@ class Codec:
         if "encode" not in self._graphs:
             encoders = [self.networks["level1_encoder"], self.networks["level2_encoder"]]
             self._graphs["encode"] = graphs.build_encode_graph(self.config, encoders, BLOCK_STEPS)
-        latents = self._graphs["encode"].predict_on_batch(level)
+        latents = self._graphs["encode"].predict_on_batch([level])
         return np.concatenate([latents[0], latents[1]], axis=-1)[:steps]
 
     # Decoding

@@ -118,7 +118,9 @@ class Components(layers.Layer):
         super().__init__(dtype="float32", **kwargs)
         self.inputs, self.outputs = inputs, outputs
         self.mean = self.add_weight(shape=(inputs,), initializer="zeros", trainable=False, name="mean")
-        self.basis = self.add_weight(shape=(inputs, outputs), initializer="glorot_normal", trainable=False, name="basis")
+        self.basis = self.add_weight(
+            shape=(inputs, outputs), initializer="glorot_normal", trainable=False, name="basis"
+        )
         self.scale = self.add_weight(shape=(outputs,), initializer="ones", trainable=False, name="scale")
 
     def call(self, x: Any, backward: bool = False) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from musika.audio.reading import show_path
 from musika.checks import UserError, check_exists
-from musika.data.latents import LATENT_ENDING, load_latents
+from musika.data.latents import LATENT_ENDING, LatentFile, load_latents
 
 LEAST_DEVIATION = 1e-4  # a channel that never moves is not blown up by its normalisation
 
@@ -172,7 +172,7 @@ def load_latent_data(
             result.skipped.append((name, str(error)))
             continue
         if file.codec != codec:
-            load_latents(path, codec, codec_name)  # raises, naming both codecs
+            raise UserError(_other_codec(path, file, codec, codec_name))
         if file.latents.shape[1] != channels:
             result.skipped.append((name, f"{file.latents.shape[1]} latent channels, not {channels}"))
         elif len(file.latents) < window:
@@ -189,6 +189,16 @@ def load_latent_data(
         )
     result.training, result.held_out = _hold_out(found, held_out, window, seed)
     return result
+
+
+def _other_codec(path: Path, file: LatentFile, codec: str, codec_name: str) -> str:
+    """The message for a file that another codec made."""
+    made_by = f"{file.codec_name!r} (codec {file.codec})" if file.codec_name else f"codec {file.codec}"
+    wanted = f"{codec_name!r} (codec {codec})" if codec_name else f"codec {codec}"
+    return (
+        f"{show_path(path)}: made by {made_by}, not by the codec of this training, {wanted}. "
+        "Give --codec the preset that made it, or encode the audio again with this one."
+    )
 
 
 def _hold_out(

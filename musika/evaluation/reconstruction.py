@@ -223,8 +223,10 @@ class Reconstruction:
             frames = values.shape[1] * (self.config.codec.frames_per_latent if name == "level2_decoder" else 1)
             inputs = [values, np.zeros((len(values), frames, network.noise_layers), np.float32)]
         outputs = network(inputs)
-        return [keras.ops.convert_to_numpy(item) for item in outputs] if isinstance(outputs, (list, tuple)) else (
-            keras.ops.convert_to_numpy(outputs)
+        return (
+            [keras.ops.convert_to_numpy(item) for item in outputs]
+            if isinstance(outputs, (list, tuple))
+            else (keras.ops.convert_to_numpy(outputs))
         )
 
     def decode(self, level1: NDArray[Any]) -> tuple[Audio, Audio]:

@@ -110,7 +110,9 @@ def read_report(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the report {path}: {error}. Give a JSON file that `musika evaluate` wrote.") from None
+        raise UserError(
+            f"cannot read the report {path}: {error}. Give a JSON file that `musika evaluate` wrote."
+        ) from None
     if not isinstance(report, dict) or not {"command", "scores"} <= set(report):
         raise UserError(f"{path} is not a report of `musika evaluate`: it lacks `command` or `scores`.")
     return report

@@ -102,8 +102,8 @@ def _timed(work: Callable[[], Any], repeats: int) -> list[float]:
 
 def _times_real_time(seconds: float, taken: list[float]) -> dict[str, float]:
     """Median speed, and the speed that 95 % of the runs reach."""
-    median, slow = np.percentile(taken, [50, 95])
-    return {"median": round(seconds / median, 2), "p95": round(seconds / slow, 2), "seconds": round(float(median), 3)}
+    median, slow = (float(value) for value in np.percentile(taken, [50, 95]))
+    return {"median": round(seconds / median, 2), "p95": round(seconds / slow, 2), "seconds": round(median, 3)}
 
 
 def render_speed(preset: Preset, seconds: float = WARM_SECONDS, repeats: int = REPEATS) -> dict[str, float]:

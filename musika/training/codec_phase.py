@@ -97,11 +97,15 @@ class CodecPhase(keras.Model):
         self.settings: CodecPhaseConfig = getattr(config.codec_training, name)
         unknown = sorted(set(self.settings.trains) - set(NETWORKS))
         if unknown:
-            raise UserError(f"codec_training.{name}.trains: unknown network {unknown[0]!r}; allowed: {', '.join(NETWORKS)}.")
+            raise UserError(
+                f"codec_training.{name}.trains: unknown network {unknown[0]!r}; allowed: {', '.join(NETWORKS)}."
+            )
         self.networks = networks
         self.share_level2 = 1.0 if self.recipe.through_level2 else self.settings.through_level2
         trained = self.settings.trains or self.recipe.trains
-        self.variables_trained = [item for key in NETWORKS if key in trained for item in networks[key].trainable_variables]
+        self.variables_trained = [
+            item for key in NETWORKS if key in trained for item in networks[key].trainable_variables
+        ]
         self.critic = build_codec_critic() if self.settings.adversarial else None
         self.magnitude_loss = MagnitudeLoss(config)
         weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
@@ -262,7 +266,9 @@ def make_batch(phase: CodecPhase, pool: Any, step: int, seed: int) -> dict[str, 
     """
     config, settings = phase.config, phase.settings
     training = config.codec_training
-    rng = np.random.Generator(np.random.Philox(key=[seed, 100 + list(PHASES).index(phase.name)], counter=[0, 0, 0, step]))
+    rng = np.random.Generator(
+        np.random.Philox(key=[seed, 100 + list(PHASES).index(phase.name)], counter=[0, 0, 0, step])
+    )
     length = crop_samples(config, settings)
     batch = {"audio": pool.crops(settings.crops, length, rng, training.gain_low_db, training.gain_high_db)}
     for name, shape in phase.noise_shapes(settings.crops).items():

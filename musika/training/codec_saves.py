@@ -103,7 +103,11 @@ class CodecSaves:
         """What the preset's metadata says of the training."""
         config, data = self.trainer.config, self.trainer.run.settings["data"]
         order = config.codec_training.order
-        done = {key: getattr(config.codec_training, key).steps for key in order[: order.index(name)]} if name in order else {}
+        done = (
+            {key: getattr(config.codec_training, key).steps for key in order[: order.index(name)]}
+            if name in order
+            else {}
+        )
         return {
             "command": f"musika train codec --config {config.name} --data {data}",
             "minutes_of_music": round(self.trainer.pool.seconds / 60, 1),

@@ -115,9 +115,7 @@ class CodecTrainer:
         rng = np.random.Generator(np.random.Philox(key=[training.seed, 2]))
         spectral = self.config.spectral
         samples = self.config.latent_hop - spectral.hop_length + spectral.fft_length
-        crops = self.pool.crops(
-            training.component_patches, samples, rng, training.gain_low_db, training.gain_high_db
-        )
+        crops = self.pool.crops(training.component_patches, samples, rng, training.gain_low_db, training.gain_high_db)
         return set_components(self.networks, crops, self.config)
 
     def batches(self, phase: CodecPhase, step: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
@@ -148,10 +146,16 @@ class CodecTrainer:
             optimizers = phase.optimizer_of
             if phase.critic is not None:
                 models["critic"] = phase.critic
-        self.run.save(models, optimizers, {"phase": name, "step": step, "rate_factor": self.rate_factor, "seconds": self.seconds})
+        self.run.save(
+            models, optimizers, {"phase": name, "step": step, "rate_factor": self.rate_factor, "seconds": self.seconds}
+        )
 
     def train_phase(
-        self, name: str, step: int = 0, resume: bool = False, until: float | None = None,
+        self,
+        name: str,
+        step: int = 0,
+        resume: bool = False,
+        until: float | None = None,
         callbacks: Callable[[CodecPhase, int], list[keras.callbacks.Callback]] = lambda phase, step: [],
         on_save: Callable[[str, int], None] = lambda name, step: None,
     ) -> bool:
@@ -204,7 +208,9 @@ class CodecTrainer:
         """Go back to the last save of this phase with half the learning rate."""
         self.rate_factor *= 0.5
         if self.rate_factor < 1e-3:
-            raise UserError(f"phase {name} diverges even at a thousandth of its learning rate. Check the data and config.")
+            raise UserError(
+                f"phase {name} diverges even at a thousandth of its learning rate. Check the data and config."
+            )
         state = self.run.load(self.networks, {})
         step = int(state["step"]) if state["phase"] == name else 0
         if step:
@@ -307,7 +313,7 @@ def train_codec(
     trainer, state = start_codec_run(config, data, out, resume, say)
     saves = CodecSaves(trainer, progress)
     until = None if minutes is None else time.monotonic() + 60 * minutes
-    saves.write("start", 0)
+    saves.write(state["phase"] or "start", int(state["step"]))
     for name, step in remaining_phases(trainer.config, state, phase):
         if getattr(trainer.config.codec_training, name).steps <= step:
             continue

@@ -33,7 +33,9 @@ def test_import_with_check_writes_a_preset_that_loads_and_renders(tmp_path, caps
     assert "hop 32, 16 latent channels, base channels 8, standard" in printed
     preset, published = load_preset(out), import_published(FIXTURE)
     assert preset.metadata["training_networks"] == ["generator", "critic"]
-    assert set(preset.metadata["imported"]) == {f"{name}.h5" for name in "enc enc2 dec dec2 gen_ema gen critic".split()}
+    assert set(preset.metadata["imported"]) == {
+        f"{name}.h5" for name in ["enc", "enc2", "dec", "dec2", "gen_ema", "gen", "critic"]
+    }
     assert same(preset.generator, published.generator)
     assert all(same(preset.codec.networks[name], model) for name, model in published.codec.items())
     live, critic = published.live_generator, published.critic

@@ -1,0 +1,100 @@
+"""`musika evaluate` and `musika export`, as a user runs them."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from musika.cli.main import main
+from musika.presets import load_preset
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("music")
+    audio = 0.1 * np.random.default_rng(0).standard_normal((2 * 44100, 2))
+    soundfile.write(folder / "noise.wav", audio, 44100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(debug_preset_folder, music, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports") / "codec.json"
+    status = main(
+        [
+            "evaluate",
+            "codec",
+            str(debug_preset_folder),
+            str(music),
+            "--clips",
+            "2",
+            "--no-griffin-lim",
+            "--out",
+            str(out),
+        ]
+    )
+    assert status == 0
+    return out
+
+
+def test_the_report_holds_settings_and_scores(report, debug_preset):
+    values = json.loads(report.read_text())
+    assert values["clips"] == 2 and values["codec"] == debug_preset.codec.hash
+    assert np.isfinite(values["scores"]["both_log_spectral_distance_db"])
+    assert values["environment"]["cores"] >= 1 and "keras" in values["environment"]["versions"]
+
+
+def test_an_exported_preset_is_half_as_big_and_plays(report, debug_preset_folder, tmp_path):
+    out = tmp_path / "shared"
+    assert (
+        main(["export", str(debug_preset_folder), "--out", str(out), "--report", str(report), "--statement", "MIT."])
+        == 0
+    )
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "musika evaluate codec" in card and "log spectral distance" in card and "MIT." in card
+    sizes = [(folder / "codec.weights.h5").stat().st_size for folder in (debug_preset_folder, out)]
+    assert sizes[1] < 0.8 * sizes[0]
+    ours, theirs = load_preset(debug_preset_folder), load_preset(out)
+    assert ours.codec.hash == theirs.codec.hash
+    before, after = (preset.piece(seed=3).latents(0, 128) for preset in (ours, theirs))
+    assert np.linalg.norm(before - after) < 0.02 * np.linalg.norm(before)
+    assert np.abs(theirs.piece(seed=3).render(0.0, 0.5)).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "codec", "nothing", "x"], "no preset 'nothing'"),
+        (["export", "nothing", "--out", "y"], "no preset 'nothing'"),
+    ],
+)
+def test_mistakes_take_one_line(arguments, message, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_exporting_onto_itself_is_refused(debug_preset_folder, capsys):
+    assert main(["export", str(debug_preset_folder), "--out", str(debug_preset_folder)]) == 2
+    assert "--out is the preset itself" in capsys.readouterr().err
+
+
+def test_a_report_that_is_none_is_refused(debug_preset_folder, tmp_path, capsys):
+    (tmp_path / "bad.json").write_text("[]")
+    arguments = [
+        "export",
+        str(debug_preset_folder),
+        "--out",
+        str(tmp_path / "x"),
+        "--report",
+        str(tmp_path / "bad.json"),
+    ]
+    assert main(arguments) == 2
+    assert "not a report" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_data_without_audio_is_an_error(debug_preset_folder, tmp_path, capsys):
+    assert main(["evaluate", "codec", str(debug_preset_folder), str(tmp_path)]) == 2
+    assert "audio" in capsys.readouterr().err
