@@ -11,12 +11,12 @@ class UserError(ValueError):
 
 
 def check_number(
-    value: float, name: str, low: float = -math.inf, high: float = math.inf, above: float | None = None
+    value: float | str, name: str, low: float = -math.inf, high: float = math.inf, above: float | None = None
 ) -> float:
     """Check a finite number against its range.
 
     Args:
-        value: The number.
+        value: The number, or text that holds one.
         name: Its name in the message.
         low: Least value allowed.
         high: Greatest value allowed.

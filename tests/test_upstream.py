@@ -1,5 +1,6 @@
 """Importing published weights: the fixture, other sizes, and every way a file can be wrong. Parity: test_parity.py."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Writer:
     def codec(self):
         h, bins, kernel = self.hop, 2 * self.hop + 1, self.kernel
         widths = [bins, *[4 * h] * 5, h // 4]
-        self.write("enc.h5", [kernel(1, 1, a, b) for a, b in zip(widths, widths[1:], strict=False)])
+        self.write("enc.h5", [kernel(1, 1, a, b) for a, b in itertools.pairwise(widths)])
         sizes = [(3, h // 4, h), (3, h, 3 * h // 2), (3, 3 * h // 2, 3 * h // 2), (3, 3 * h // 2, 2 * h)]
         sizes += [(3, 2 * h, 2 * h), (3, 2 * h, 3 * h), (1, 3 * h, 3 * h)]
         last = kernel(1, 1, 3 * h, self.latents, name="cbottle")

@@ -372,5 +372,5 @@ def refine_phases(spectrum: Spectrum, spectral: SpectralConfig, iterations: int)
         projected = analyse(synthesise(spectrum, spectral), spectral)
         target = projected if previous is None else projected + np.float32(0.99) * (projected - previous)
         previous = projected
-        spectrum = magnitude * (target / np.maximum(np.abs(target), np.float32(1e-12)))
+        spectrum = (magnitude * (target / np.maximum(np.abs(target), np.float32(1e-12)))).astype(np.complex64)
     return spectrum

@@ -341,6 +341,9 @@ class Codec:
             self._graphs[precision] = graphs.build_decode_graph(self.config, networks, BLOCK_STEPS)
         frames = len(window) * codec.frames_per_latent
         first, second = self._graphs[precision].predict_on_batch(inputs)
+        if codec.phase_iterations:  # with the context, so that neighbouring blocks find similar phases
+            refined = spectral.refine_phases(first + 1j * second, self.config.spectral, codec.phase_iterations)
+            first, second = refined.real, refined.imag
         margin = codec.context_latents * codec.frames_per_latent
         return first[:, margin : frames - margin], second[:, margin : frames - margin]
 
@@ -350,7 +353,6 @@ class Codec:
             return spectral.synthesise_scaled(first, second, self.config.spectral)
         spectrum = np.empty(first.shape, np.complex64)
         spectrum.real, spectrum.imag = first, second
-        spectrum = spectral.refine_phases(spectrum, self.config.spectral, self.config.codec.phase_iterations)
         return spectral.synthesise(spectrum, self.config.spectral)
 
     def _level(self, first: Floats, second: Floats) -> Floats:

@@ -1,9 +1,9 @@
 """The compact codec: both levels are principal components plus a small learned residual.
 
 Level 1 maps a frame of soft-floored, weighted log-magnitudes to its principal components; level 2 maps a patch of
-``frames_per_latent`` such frames to the principal components of patches. Around both lies a residual network that starts
-near zero, so the codec is usable as soon as the components are measured (seconds) and training only improves it. Phase has
-no linear path: it is learned, as the cosine and sine of each bin in a frame that turns with the bin's centre frequency.
+``frames_per_latent`` such frames to the principal components of patches. Around both lies a residual network that
+starts near zero, so the codec is usable as soon as the components are measured (seconds) and training only improves
+it. Phase has no linear path: it is learned, as cosine and sine of each bin, referred to the middle of its frame.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class SoftFloor:
 class Components(layers.Layer):
     """A fixed affine map: ``(x - mean) @ basis / scale`` or, backwards, ``(x * scale) @ basis.T + mean``.
 
-    It computes in float32 even in a network of lower precision: it carries nearly all of the level, so its rounding errors
-    would be those of the whole codec.
+    It computes in float32 even in a network of lower precision: it carries nearly all of the level, so its rounding
+    errors would be those of the whole codec.
     """
 
     def __init__(self, inputs: int, outputs: int, **kwargs: Any):

@@ -1,7 +1,7 @@
 """The codec's critic: a 2-D convolutional network on spectrograms of the re-synthesised waveform.
 
-It looks at another window length and at frame positions that differ from the codec's own grid, so it sees what crosses the
-borders of the decoder's blocks. It judges patches: its output is a map of scores, each from about 0.2 s and an octave.
+It looks at another window length and at frame positions that differ from the codec's own grid, so it sees what crosses
+the borders of the decoder's blocks. It judges patches: its output is a map of scores.
 """
 
 from __future__ import annotations

@@ -93,5 +93,5 @@ def _clips(data: str, count: int, seed: int, samples: int, sample_rate: int) -> 
         for index in range(count):
             track = tracks[index % len(tracks)]
             start = rng.integers(len(track) - samples + 1)
-            clips.append(np.asarray(track[start : start + samples, index % 2], np.float32) / 32768)
+            clips.append(track[start : start + samples, index % 2].astype(np.float32) / np.float32(32768))
     return clips

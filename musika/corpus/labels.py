@@ -87,9 +87,10 @@ def write_labels(path: str | Path, labels: Labels) -> None:
     rows: list[tuple[float, str, object, object]] = []
     if labels.tempo is not None:
         rows.append((0.0, "tempo", labels.tempo, ""))
-    for seconds, place in zip(labels.beats.tolist(), labels.places.tolist()):
+    for seconds, place in zip(labels.beats.tolist(), labels.places.tolist(), strict=True):
         rows.append((seconds, "beat", int(place), ""))
-    for seconds, pitch, velocity in zip(labels.onsets.tolist(), labels.pitches.tolist(), labels.velocities.tolist()):
+    notes = (labels.onsets.tolist(), labels.pitches.tolist(), labels.velocities.tolist())
+    for seconds, pitch, velocity in zip(*notes, strict=True):
         rows.append((seconds, "note", int(pitch), int(velocity)))
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")

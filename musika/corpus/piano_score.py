@@ -1,7 +1,7 @@
 """What the practice piano plays: chord progressions, melodies and broken chords, from sparse to dense in one piece.
 
-A piece is written bar by bar. A density curve says how many onsets a bar has; they fall on the coarsest metric grid that
-holds them, strong places first, and each becomes a bass note, a chord, a melody note or a note of a broken chord.
+A piece is written bar by bar. A density curve says how many onsets a bar has; they fall on the coarsest metric grid
+that holds them, strong places first, and each becomes a bass note, a chord, a melody note or a note of a broken chord.
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ def oscillate(shape: str, hertz: float, samples: int, phase: float = 0.0, highes
 def damped_partials(hertz: Array, amplitudes: Array, decay_seconds: Array, samples: int) -> Array:
     """A sum of sines that start at phase 0 and die away exponentially: a struck or plucked body.
 
-    With time split as ``n = a * block + b``, each damped sine is a product of a factor in ``a`` and one in ``b``, so the
-    sum over partials is a matrix product instead of a sine per sample and partial. It is taken a few rows at a time:
+    With time split as ``n = a * block + b``, each damped sine is a product of a factor in ``a`` and one in ``b``, so
+    the     sum over partials is a matrix product instead of a sine per sample and partial. It is taken a few rows at a time:
     products this small run on one thread, so the bytes do not depend on how many threads there are.
 
     Args:

@@ -1,7 +1,7 @@
 """Audio to train the codec on: whole tracks in one memory-mapped file, random crops out of it.
 
-The tracks come from a folder of audio or from the practice corpus; they are decoded once, into 16-bit samples beside the
-run, so that training needs the memory of its crops only and a resumed run starts at once.
+The tracks come from a folder of audio or from the practice corpus; they are decoded once, into 16-bit samples beside
+the run, so that training needs the memory of its crops only and a resumed run starts at once.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def parse_corpus(data: str) -> tuple[list[str], float] | None:
                 f"data: there is no practice corpus {kind!r}; allowed are techno and piano, joined by +. "
                 f"Received: {data!r}"
             )
-    length = check_number(minutes or _DEFAULT_CORPUS_MINUTES, "minutes of corpus", above=0, high=6000)
+    length = check_number(minutes or str(_DEFAULT_CORPUS_MINUTES), "minutes of corpus", above=0, high=6000)
     return chosen, length
 
 

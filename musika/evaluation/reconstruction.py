@@ -1,7 +1,8 @@
 """How well a codec gives back what it was given, level by level.
 
-All measures compare clips of ``CLIP_STEPS`` latent steps. Level 1 alone and both levels are measured on magnitudes and on
-the re-synthesised waveform, beside what 100 iterations of Griffin-Lim reach on the true and on the predicted magnitudes.
+All measures compare clips of ``CLIP_STEPS`` latent steps. Level 1 alone and both levels are measured on magnitudes and
+on the re-synthesised waveform, beside what 100 iterations of Griffin-Lim reach on the true and on the predicted
+magnitudes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def spectral_convergence(audio: Audio, target: Audio) -> float:
     values = []
     for length in (256, 512, 1024, 2048, 4096):
         predicted, true = (_magnitudes(item, length, length // 4) for item in (audio, target))
-        values.append(np.linalg.norm(predicted - true) / max(np.linalg.norm(true), 1e-9))
+        values.append(np.linalg.norm(predicted - true) / max(float(np.linalg.norm(true)), 1e-9))
     return float(np.mean(values))
 
 
@@ -107,7 +108,7 @@ def border_flux(audio: Audio, period: int, first: int) -> float:
         first: Sample of the first border.
 
     Returns:
-        Mean flux where a frame enters or leaves a border, divided by the mean elsewhere; 1 means no difference.
+        Mean flux where a frame enters or leaves a border, divided by the mean elsewhere; 1 is no difference.
     """
     magnitudes = _magnitudes(audio, _BORDER_FFT, _BORDER_HOP)
     flux = np.abs(np.diff(np.log(magnitudes + 1e-3), axis=0)).mean(axis=1)
@@ -121,8 +122,8 @@ def border_flux(audio: Audio, period: int, first: int) -> float:
 def harmonic_survival(audio: Audio, target: Audio, sample_rate: int) -> float:
     """Correlation of spectral fine structure on the original's tonal bins.
 
-    Fine structure is the level in decibels (window 4096) minus its smooth envelope, from 150 Hz to 5 kHz. A bin is tonal
-    where it stands 6 dB above the envelope in the original for three frames, within 40 dB of the frame's peak; its
+    Fine structure is the level in decibels (window 4096) minus its smooth envelope, from 150 Hz to 5 kHz. A bin is
+    tonal where it stands 6 dB above the envelope in the original for three frames, within 40 dB of the frame's peak; its
     neighbours at 3 bins' distance count too, so that valleys must survive as well as peaks.
 
     Args:
@@ -173,7 +174,7 @@ def onset_correlation(audio: Audio, target: Audio, sample_rate: int, low: float,
     ]
     if min(envelope.std() for envelope in envelopes) < 1e-9:
         return math.nan
-    return float(np.corrcoef(*envelopes)[0, 1])
+    return float(np.corrcoef(np.stack(envelopes))[0, 1])
 
 
 def griffin_lim(amplitude: Audio, config: Config) -> Audio:

@@ -1,8 +1,8 @@
 """One phase of the codec's training, as a Keras model whose ``train_step`` takes crops of audio.
 
-The published recipe has four: level 1 on magnitudes; level 1's phase, adversarially, with the encoder frozen; level 2 on
-level-1 latents; level 2 through the frozen level-1 decoder. A phase here is the path that the audio takes, the networks
-that are trained on it and the weights of the losses; the config may choose all three.
+The published recipe has four: level 1 on magnitudes; level 1's phase, adversarially, with the encoder frozen; level 2
+on level-1 latents; level 2 through the frozen level-1 decoder. A phase here is the path that the audio takes, the
+networks that are trained on it and the weights of the losses; the config may choose all three.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class CodecPhase(keras.Model):
         self.variables_trained = [
             item for key in NETWORKS if key in trained for item in networks[key].trainable_variables
         ]
-        self.critic = build_codec_critic() if self.settings.adversarial else None
+        self.critic: Any = build_codec_critic() if self.settings.adversarial else None
         self.magnitude_loss = MagnitudeLoss(config)
         weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
         self.phasor_weights = (weights / weights.mean()).astype("float32")

@@ -109,8 +109,8 @@ def _mean(weights: np.ndarray, values: Any) -> Any:
 class MagnitudeLoss:
     """Distance of two spectrograms, weighted by loudness.
 
-    With ``E`` the pre-emphasised amplitude and ``a = ln(1 + E / (frame peak - 45 dB))``: L1 of ``a``, of ``E ** 0.4`` and
-    of ``ln E``; and L1 of the differences of ``a`` over two bins (pitch) and over one frame (transients).
+    With ``E`` the pre-emphasised amplitude and ``a = ln(1 + E / (frame peak - 45 dB))``: L1 of ``a``, of ``E ** 0.4``
+    and of ``ln E``; and L1 of the differences of ``a`` over two bins (pitch) and over one frame (transients).
     """
 
     def __init__(self, config: Config):
@@ -165,8 +165,8 @@ def phase_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) 
     """Amplitude-weighted cosine distance of phase steps, from frame to frame and from bin to bin.
 
     The phase of a steady tone is arbitrary, but how it advances (instantaneous frequency) and how it changes over
-    frequency (group delay) are heard and can be told from magnitudes, so the steps are compared, and with a small weight
-    the phases themselves, which matter where they are no accident (kicks).
+    frequency (group delay) are heard and can be told from magnitudes, so the steps are compared, and with a small
+    weight the phases themselves, which matter where they are no accident (kicks).
 
     Args:
         phasor: `[cos | sin]` of the predicted phase `(batch, frames, 2 * bins)`.

@@ -19,7 +19,10 @@ def test_a_tone_has_the_frequency_asked_for():
 def test_damped_partials_equal_the_plain_sum():
     hertz, amplitudes, seconds = np.array([100.0, 333.0, 20000.0]), np.array([1.0, 0.5, 9.0]), np.array([0.3, 0.1, 1.0])
     time = np.arange(1000) / 44100
-    plain = sum(a * np.exp(-time / d) * np.sin(2 * np.pi * f * time) for f, a, d in zip(hertz[:2], amplitudes, seconds))
+    plain = sum(
+        a * np.exp(-time / d) * np.sin(2 * np.pi * f * time)
+        for f, a, d in zip(hertz[:2], amplitudes, seconds, strict=False)
+    )
     assert np.allclose(synth.damped_partials(hertz, amplitudes, seconds, 1000), plain, atol=1e-5)
 
 

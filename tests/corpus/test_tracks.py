@@ -118,7 +118,7 @@ def test_piano_labels_are_notes_in_order_and_no_key_sounds_twice():
     assert np.all(np.diff(labels.onsets) >= 0)
     assert labels.pitches.min() >= 21 and labels.pitches.max() <= 108
     assert labels.velocities.min() >= 1 and labels.velocities.max() <= 127
-    assert len(set(zip(labels.onsets, labels.pitches))) == len(labels.onsets)
+    assert len(set(zip(labels.onsets, labels.pitches, strict=True))) == len(labels.onsets)
     assert np.array_equal(np.rint(labels.onsets * SAMPLE_RATE) / SAMPLE_RATE, labels.onsets)
 
 
