@@ -67,7 +67,7 @@ def _overview() -> _Overview:
     return parser
 
 
-def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
+def parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
     """Find the verb and parse what follows it."""
     if not arguments or arguments[0] not in VERBS:
         overview = _overview()
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: After help and after arguments that cannot be parsed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    module, args = _parse(list(sys.argv[1:] if arguments is None else arguments))
+    module, args = parse(list(sys.argv[1:] if arguments is None else arguments))
     try:
         return module.run(args)
     except UserError as error:

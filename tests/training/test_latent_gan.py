@@ -206,14 +206,21 @@ def run_script(script, backend, *arguments):
 @pytest.mark.slow
 def test_both_backends_train_with_the_same_losses(tmp_path):
     pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'musika[torch]'")
-    _, gan = toy_gan(toy_config(8))  # with fewer channels AdaIN divides by deviations near zero: digits are lost
+    _, gan = toy_gan(toy_config(8))
+    for variable in gan.generator.variables:
+        if variable.name == "gain":  # zero at first: the noise would not be compared
+            variable.assign([1.0])
     save_state(tmp_path / "start", gan.networks, gan.optimizers, {})
     by_tensorflow = run_script(SCRIPT, "tensorflow", str(tmp_path / "start"))
     by_torch = run_script(SCRIPT, "torch", str(tmp_path / "start"))
     assert len(by_tensorflow) == len(by_torch) == 4
+    for name in ("critic_loss", "real_score", "penalty", "penalty_factor"):
+        assert by_torch[0][name] == pytest.approx(by_tensorflow[0][name], rel=5e-6), name
+    # AdaIN divides by deviations over as few as four steps. Where one is near zero single precision loses digits: at
+    # toy width one backend's float32 scores of generated windows are 6e-5 away from its own float64 scores.
     for one, other in zip(by_tensorflow, by_torch, strict=True):
         for name, value in one.items():
-            assert other[name] == pytest.approx(value, rel=5e-5, abs=5e-5), name
+            assert other[name] == pytest.approx(value, rel=3e-4, abs=3e-4), name
 
 
 @pytest.mark.slow
