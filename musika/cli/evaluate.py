@@ -36,6 +36,9 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         The exit status.
     """
+    from musika.cli.quiet import import_keras
+
+    import_keras()
     from pathlib import Path
 
     from tqdm import tqdm

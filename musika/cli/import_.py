@@ -45,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     """
     import keras
 
+    from musika.cli.quiet import import_keras
+
+    import_keras()
     from musika.parity import TOLERANCE, StageError, check_parity
     from musika.upstream import import_published, save_published
 

@@ -59,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: If something given is wrong, or the training does not stay finite.
     """
+    from musika.cli.quiet import import_keras
+
+    import_keras()
     if args.what == "codec":
         return _run_codec(args)
     from musika.training.generator_training import train_generator

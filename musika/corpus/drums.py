@@ -1,7 +1,7 @@
 """Drum sounds of the techno corpus: kick, hats, clap, percussion, crash and riser.
 
-Each function makes one sound, stereo `(2, samples)` or mono `(samples,)`, with a peak of 1, from a random generator that
-picks its character.
+Each function makes one sound, stereo `(2, samples)` or mono `(samples,)`, with a peak of 1, from a random generator
+that picks its character.
 """
 
 from __future__ import annotations

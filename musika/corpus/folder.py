@@ -37,7 +37,7 @@ def track_lengths(minutes: float, track_seconds: float) -> list[float]:
     """
     full, rest = divmod(round(60 * minutes, 6), track_seconds)
     lengths = [float(track_seconds)] * int(full)
-    return lengths + [max(rest, SHORTEST_TRACK)] if rest >= SHORTEST_TRACK or not lengths else lengths
+    return [*lengths, max(rest, SHORTEST_TRACK)] if rest >= SHORTEST_TRACK or not lengths else lengths
 
 
 def _write_track(job: tuple[Path, float, int], kind: str, seed: int) -> Path:

@@ -102,8 +102,8 @@ def damped_partials(hertz: Array, amplitudes: Array, decay_seconds: Array, sampl
     """A sum of sines that start at phase 0 and die away exponentially: a struck or plucked body.
 
     With time split as ``n = a * block + b``, each damped sine is a product of a factor in ``a`` and one in ``b``, so
-    the     sum over partials is a matrix product instead of a sine per sample and partial. It is taken a few rows at a time:
-    products this small run on one thread, so the bytes do not depend on how many threads there are.
+    the sum over partials is a matrix product instead of a sine per sample and partial. It is taken a few rows at a
+    time: products this small run on one thread, so the bytes do not depend on how many threads there are.
 
     Args:
         hertz: Frequencies in Hz, shape `(partials,)`.

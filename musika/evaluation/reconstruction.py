@@ -123,8 +123,8 @@ def harmonic_survival(audio: Audio, target: Audio, sample_rate: int) -> float:
     """Correlation of spectral fine structure on the original's tonal bins.
 
     Fine structure is the level in decibels (window 4096) minus its smooth envelope, from 150 Hz to 5 kHz. A bin is
-    tonal where it stands 6 dB above the envelope in the original for three frames, within 40 dB of the frame's peak; its
-    neighbours at 3 bins' distance count too, so that valleys must survive as well as peaks.
+    tonal where it stands 6 dB above the envelope in the original for three frames, within 40 dB of the frame's peak;
+    its neighbours at 3 bins' distance count too, so that valleys must survive as well as peaks.
 
     Args:
         audio: Predicted waveform `(samples,)`.

@@ -13,6 +13,8 @@ import numpy as np
 from musika.autoencoder.codec import Codec
 from musika.data.crops import LatentData, Normalisation, swap_sides
 from musika.evaluation.frechet import frechet_distance, mean_and_covariance
+from musika.evaluation.report import commit, core_count, processor
+from musika.model_card import model_card
 from musika.presets import Preset, save_preset
 from musika.training.batches import GanBatches
 from musika.training.callbacks import ProgressBar, ScalarWriter
@@ -46,6 +48,7 @@ class GeneratorSaves:
         latents: LatentData,
         shown: bool = True,
         say: Callable[[str], None] = print,
+        codec_notes: dict[str, Any] | None = None,
     ) -> None:
         """Remember what is saved.
 
@@ -58,7 +61,9 @@ class GeneratorSaves:
             latents: The (normalised) latents.
             shown: Whether a progress bar is shown.
             say: Receives the lines that are printed.
+            codec_notes: What the codec's preset notes of its training, passed on to this one.
         """
+        self._codec_notes = codec_notes
         self.run, self.gan, self._batches, self._codec = run, gan, batches, codec
         self._latents, self._shown, self._say = latents, shown, say
         self._statistics = None if statistics is None else (np.tile(statistics.mean, 2), np.tile(statistics.std, 2))
@@ -123,6 +128,7 @@ class GeneratorSaves:
             self.scores = self.measure()
             self._writer.write(step, self.scores)
         notes = self._notes(step, seconds)
+        trainings = {key: notes[f"{key}_training"] for key in ("codec", "generator") if f"{key}_training" in notes}
         save_preset(
             self.run.folder / "preset",
             self.run.config,
@@ -130,7 +136,7 @@ class GeneratorSaves:
             generator=self.gan.average,
             statistics=self._statistics,
             metadata=notes,
-            card=model_card(notes),
+            card=model_card(notes["name"], trainings),
         )
         if step > 0:
             self._write_sample(step)
@@ -169,19 +175,23 @@ class GeneratorSaves:
 
     def _notes(self, step: int, seconds: float) -> dict[str, Any]:
         """What the preset's metadata says of its training."""
-        rate = self.run.config.latent_rate
-        return {
-            "name": self.run.folder.resolve().name,
-            "trained": "generator",
-            "config": self.run.settings.get("config"),
+        rate, settings = self.run.config.latent_rate, self.run.settings
+        config, data = settings.get("config"), _name(settings.get("data"))
+        training = {
+            "command": f"musika train generator --config {config} --codec {_name(settings.get('codec'))} --data {data}",
+            "config": config,
+            "commit": commit(),
+            "machine": f"{processor()}, {core_count()} cores",
             "from": _name(self.run.settings.get("from")),
-            "data": _name(self.run.settings.get("data")),
+            "data": data,
             "files": len(self._latents.used),
             "minutes_of_music": round(sum(len(part) for part in self._latents.training) / rate / 60.0, 1),
             "steps": step,
             "hours": round(seconds / 3600.0, 3),
             "scores": {name: round(value, 4) for name, value in self.scores.items()},
         }
+        notes = {"name": self.run.folder.resolve().name, "generator_training": training}
+        return notes | ({"codec_training": self._codec_notes} if self._codec_notes else {})
 
     def closing_word(self, step: int, seconds_per_step: float, ended: str) -> dict[str, Any]:
         """Say how the training ended, how fast and how well it went, and where things are.
@@ -226,22 +236,3 @@ def _moments(sequences: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | Non
         return None
     steps = np.concatenate(sequences)
     return mean_and_covariance(np.concatenate([steps, swap_sides(steps)]))
-
-
-def model_card(notes: dict[str, Any]) -> str:
-    """A preset's model card.
-
-    Args:
-        notes: What the preset's metadata says of its training.
-
-    Returns:
-        Markdown.
-    """
-    scores = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in notes["scores"].items())
-    start = f"- started from: `{notes['from']}`\n" if notes.get("from") else ""
-    return (
-        f"# {notes['name']}\n\nA generator trained by `musika train generator --config {notes['config']}`.\n\n"
-        f"- data: `{notes['data']}`, {notes['files']} files, {notes['minutes_of_music']} minutes to train on\n"
-        f"{start}- steps: {notes['steps']}\n- hours of training: {notes['hours']}\n\n"
-        f"## Scores\n\n{scores or '- none measured'}\n"
-    )

@@ -5,6 +5,7 @@ latents --crops--> LatentGan.fit --every save--> last/ (to go on from), preset/ 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
 from musika.training.latent_gan import LatentGan
 from musika.training.run import Run
+from musika.upstream import TRAINING_WEIGHTS
+from musika.weights import load_weights
 
 KIND = "generator"
 
@@ -86,22 +89,29 @@ def build_gan(config: Config, start: Preset | None = None, xla: bool = False) ->
     generator, critic = build_generator(config, dtype=dtype), build_critic(config, dtype=dtype)
     average = build_generator(config, dtype="float32")
     if start is not None and start.generator is not None:
-        generator.set_weights(start.generator.get_weights())
-        _load_critic(critic, start)
+        _load_start(generator, critic, start)
     return LatentGan(generator, critic, average, settings, xla)
 
 
-def _load_critic(critic: keras.Model, start: Preset) -> None:
-    """Take over the critic when the preset lies in the run that trained it, or came with a critic."""
+def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> None:
+    """Take over a preset's generator, and what else is there of its training.
+
+    An imported preset may hold the generator as it was trained (not averaged) and its critic; a preset that lies in the
+    run that trained it has the run's critic. A critic of other sizes is left: a new one learns quickly.
+    """
+    if start.generator is not None:
+        generator.set_weights(start.generator.get_weights())
     if start.folder is None:
         return
-    for path in (start.folder / "critic.weights.h5", start.folder.parent / "last" / "critic.weights.h5"):
-        if path.is_file():
-            try:
-                critic.load_weights(str(path))
-            except (OSError, ValueError, KeyError):
-                continue  # a critic of other sizes is no part of the preset's promise: a new one learns quickly
-            return
+    kept = start.metadata.get("training_networks", [])
+    networks = {name: network for name, network in (("generator", generator), ("critic", critic)) if name in kept}
+    if networks:
+        load_weights(networks, start.folder / TRAINING_WEIGHTS)
+        return
+    path = start.folder.parent / "last" / "critic.weights.h5"
+    if path.is_file():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            critic.load_weights(str(path))
 
 
 def _new_config(config: str | Path, codec: Preset, start: Preset | None, changes: dict[str, Any]) -> Config:
@@ -201,7 +211,17 @@ def train_generator(
     statistics = _normalise(latents) if run.config.generator_training.normalise else None
     crops = LatentCrops(latents.training, run.config.generator.window_latents)
     batches = GanBatches(crops, run.config, gan.generator.noise_layers)
-    saves = GeneratorSaves(run, gan, batches, codec_preset.codec, statistics, latents, shown, say)
+    saves = GeneratorSaves(
+        run,
+        gan,
+        batches,
+        codec_preset.codec,
+        statistics,
+        latents,
+        shown,
+        say,
+        codec_preset.metadata.get("codec_training"),
+    )
     trainer = GeneratorTrainer(run, gan, batches, saves)
     if resume and run.last is not None:
         trainer.resume()
