@@ -116,6 +116,10 @@ class GeneratorConfig:
         first_step: Steps between the first anchor and a piece's start (a quarter window).
         coordinate_channels: Channels of an anchor, and of the style; the coordinates have twice as many.
         adain_shift: Whether AdaIN also shifts, by a second projection of the coordinates. Not in the published graph.
+        last_width: Channels of the last unit, in C; the published graph has 2.
+        refine_blocks: Residual blocks of two units each at the latent rate, before the output. Published: none.
+        mid_side: Whether the generator makes middle and side, (left + right) / 2 and (left - right) / 2, so that what
+            is common to both channels need not be learned. Published: left and right.
     """
 
     base_channels: int = 128
@@ -125,6 +129,9 @@ class GeneratorConfig:
     first_step: int = 64
     coordinate_channels: int = 64
     adain_shift: bool = False
+    last_width: int = 2
+    refine_blocks: int = 0
+    mid_side: bool = False
 
     @property
     def window_latents(self) -> int:
@@ -150,6 +157,8 @@ class GeneratorTrainingConfig:
         penalty_step: Change of the adaptive factor a step.
         instance_noise: Standard deviation of the noise added to real and generated latents.
         normalise: Whether latents are normalised by channel; the statistics go into the preset.
+        emphasis: With ``normalise`` and a compact codec, exponent of each latent channel's share of the level-1 signal
+            in its size to the GAN: 0 makes all channels equal, 1 leaves principal components their natural size.
         mixed_precision: ``auto`` (where the device has it), ``on`` or ``off``.
         save_every: Steps between two saves.
         held_out: Share of the files that is kept for the scores.
@@ -169,6 +178,7 @@ class GeneratorTrainingConfig:
     penalty_step: float = 1e-4
     instance_noise: float = 0.0
     normalise: bool = False
+    emphasis: float = 0.0
     mixed_precision: str = "auto"
     save_every: int = 10_000
     held_out: float = 0.05

@@ -24,6 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.graphs import compiled, cpu_has_bfloat16
@@ -100,7 +101,8 @@ class Preset:
             inputs = [keras.Input(part.shape[1:]) for part in (coordinates, noise)]
             self._graph = compiled(inputs, self.generator(inputs))
         made = self._graph.predict_on_batch([coordinates, noise])
-        return np.asarray(made, np.float32) * self.std + self.mean
+        latents = np.asarray(made, np.float32) * self.std + self.mean
+        return from_mid_side(latents) if self.config.generator.mid_side else latents
 
     def piece(self, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION) -> Piece:
         """Make a piece. See `musika.piece.Piece`.

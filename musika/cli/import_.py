@@ -43,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: If a file is missing, damaged or does not fit, or the preset cannot be written.
     """
-    import keras
-
     from musika.cli.quiet import import_keras
 
     import_keras()
+    import keras
+
     from musika.parity import TOLERANCE, StageError, check_parity
     from musika.upstream import import_published, save_published
 

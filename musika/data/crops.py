@@ -23,12 +23,13 @@ class LatentCrops:
         starts: Number of possible windows.
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], window: int) -> None:
+    def __init__(self, sequences: Sequence[np.ndarray], window: int, mid_side: bool = False) -> None:
         """Keep the sequences.
 
         Args:
             sequences: Arrays `(steps, 2 * latent_channels)`, each of at least ``window`` steps.
             window: Latent steps of a window.
+            mid_side: Whether their channels are middle and side rather than left and right.
 
         Raises:
             UserError: If there is none, or one is too short.
@@ -38,7 +39,7 @@ class LatentCrops:
         for sequence in sequences:
             if len(sequence) < window:
                 raise UserError(f"a latent sequence needs at least {window} steps. Received: {len(sequence)}")
-        self.window = window
+        self.window, self.mid_side = window, mid_side
         self._sequences = [np.asarray(sequence, np.float32) for sequence in sequences]
         self._ends = np.cumsum([len(sequence) - window + 1 for sequence in sequences])
         self.starts = int(self._ends[-1])
@@ -60,43 +61,53 @@ class LatentCrops:
             which = int(np.searchsorted(self._ends, place, side="right"))
             start = int(place) - (int(self._ends[which - 1]) if which else 0)
             window = self._sequences[which][start : start + self.window]
-            windows[row] = swap_sides(window) if swap else window
+            windows[row] = swap_sides(window, self.mid_side) if swap else window
         return windows
 
 
-def swap_sides(latents: np.ndarray) -> np.ndarray:
+def swap_sides(latents: np.ndarray, mid_side: bool = False) -> np.ndarray:
     """Swap left and right.
 
     Args:
-        latents: `(..., 2 * latent_channels)`, left channels first.
+        latents: `(..., 2 * latent_channels)`, left (or middle) channels first.
+        mid_side: Whether the channels are middle and side.
 
     Returns:
-        The same with the halves of the last axis swapped.
+        The same with the halves of the last axis swapped, or with the sign of the side turned.
 
     >>> swap_sides(np.array([1, 2, 3, 4])).tolist()
     [3, 4, 1, 2]
     """
+    if mid_side:
+        middle, side = np.split(latents, 2, axis=-1)
+        return np.concatenate([middle, -side], axis=-1)
     return np.roll(latents, latents.shape[-1] // 2, axis=-1)
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Per-channel mean and standard deviation of latents, the same for left and right.
+    """Mean and standard deviation of each channel of stereo latents.
+
+    Of left and right both have the same. A side has mean 0 and the middle's deviation, so that it keeps its proportion.
 
     Attributes:
-        mean: `(latent_channels,)` float32.
-        std: `(latent_channels,)` float32, positive.
+        mean: `(2 * latent_channels,)` float32.
+        std: `(2 * latent_channels,)` float32, positive.
     """
 
     mean: np.ndarray
     std: np.ndarray
 
     @classmethod
-    def measure(cls, sequences: Sequence[np.ndarray]) -> Normalisation:
-        """Measure the statistics over both sides of all sequences.
+    def measure(
+        cls, sequences: Sequence[np.ndarray], mid_side: bool = False, emphasis: np.ndarray | None = None
+    ) -> Normalisation:
+        """Measure the statistics of all sequences.
 
         Args:
             sequences: Arrays `(steps, 2 * latent_channels)`.
+            mid_side: Whether their channels are middle and side rather than left and right.
+            emphasis: Deviation that each latent channel shall have afterwards, `(latent_channels,)`; 1 when left out.
 
         Returns:
             The statistics.
@@ -104,13 +115,16 @@ class Normalisation:
         channels = sequences[0].shape[1] // 2
         total, squares, count = np.zeros(channels), np.zeros(channels), 0
         for sequence in sequences:
-            sides = sequence.reshape(-1, channels).astype(np.float64)
-            total += sides.sum(axis=0)
-            squares += np.square(sides).sum(axis=0)
+            sides = sequence[:, :channels] if mid_side else sequence.reshape(-1, channels)
+            total += sides.sum(axis=0, dtype=np.float64)
+            squares += np.square(sides, dtype=np.float64).sum(axis=0)
             count += len(sides)
         mean = total / count
-        std = np.sqrt(np.maximum(squares / count - np.square(mean), 0.0))
-        return cls(mean.astype(np.float32), np.maximum(std, LEAST_DEVIATION).astype(np.float32))
+        std = np.maximum(np.sqrt(np.maximum(squares / count - np.square(mean), 0.0)), LEAST_DEVIATION)
+        if emphasis is not None:
+            std = std / emphasis
+        both = np.concatenate([mean, np.zeros_like(mean) if mid_side else mean])
+        return cls(both.astype(np.float32), np.tile(std, 2).astype(np.float32))
 
     def apply(self, latents: np.ndarray) -> np.ndarray:
         """Normalise stereo latents.
@@ -119,9 +133,9 @@ class Normalisation:
             latents: `(..., 2 * latent_channels)`.
 
         Returns:
-            The same shape, float32, of mean 0 and standard deviation 1 where the statistics were measured.
+            The same shape, float32.
         """
-        return ((latents - np.tile(self.mean, 2)) / np.tile(self.std, 2)).astype(np.float32)
+        return ((latents - self.mean) / self.std).astype(np.float32)
 
 
 @dataclass

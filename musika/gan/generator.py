@@ -82,7 +82,7 @@ def build_generator(config: Config, dtype: str | None = None) -> keras.Model:
     Returns:
         A model from `[coordinates (batch, patch_latents, 2 * coordinate_channels), noise (batch, patch_latents,
         noise_layers)]` to latents `(batch, patch_latents, 2 * latent_channels)`, float32. Its attribute
-        ``noise_layers`` is 10.
+        ``noise_layers`` is 10, and 2 more for each of ``refine_blocks``.
 
     Raises:
         UserError: If the config's sizes do not fit together.
@@ -90,7 +90,7 @@ def build_generator(config: Config, dtype: str | None = None) -> keras.Model:
     settings = config.generator
     steps, base = coarse_steps(config), settings.base_channels
     coordinates = keras.Input((settings.patch_latents, 2 * settings.coordinate_channels), name="coordinates")
-    noise = keras.Input((settings.patch_latents, NOISE_LAYERS), name="noise")
+    noise = keras.Input((settings.patch_latents, NOISE_LAYERS + 2 * settings.refine_blocks), name="noise")
     units = _Units(noise, settings.adain_shift, dtype)
 
     conditions = [coordinates]  # conditions[i] has patch_latents / 2**i steps
@@ -115,7 +115,12 @@ def build_generator(config: Config, dtype: str | None = None) -> keras.Model:
             branch = HALF * units.flat(branch, condition, channels, second)
         features = branch + convolution(channels, 1, f"shortcut{index + 1}", dtype=dtype)(shortcut)
 
-    features = units.up(features, conditions[0], 2 * base, "unit8")
+    last = settings.last_width * base
+    features = units.up(features, conditions[0], last, "unit8")
+    for index in range(settings.refine_blocks):
+        branch = HALF * units.flat(features, conditions[0], last, f"refine{index}_first")
+        branch = HALF * units.flat(branch, conditions[0], last, f"refine{index}_second")
+        features = features + branch
     latents = convolution(2 * config.codec.latent_channels, 4, "output", dtype=dtype)(features)
     model = keras.Model([coordinates, noise], ops.cast(latents, "float32"), name="generator")
     model.noise_layers = units.columns.used

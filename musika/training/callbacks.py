@@ -191,6 +191,10 @@ class LearningRateCallback(keras.callbacks.Callback):
         self._rate = rate
         self._set = math.nan
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Trust no rate that was set before: a save may have been loaded since, and it holds its own."""
+        self._set = math.nan
+
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the rate when it has changed."""
         rate = self._rate()

@@ -66,9 +66,10 @@ class GeneratorSaves:
         self._codec_notes = codec_notes
         self.run, self.gan, self._batches, self._codec = run, gan, batches, codec
         self._latents, self._shown, self._say = latents, shown, say
-        self._statistics = None if statistics is None else (np.tile(statistics.mean, 2), np.tile(statistics.std, 2))
-        self._held_out = _moments(latents.held_out)
-        self._trained = _moments(latents.training)
+        self._statistics = None if statistics is None else (statistics.mean, statistics.std)
+        mid_side = run.config.generator.mid_side
+        self._held_out = _moments(latents.held_out, mid_side)
+        self._trained = _moments(latents.training, mid_side)
         self._bar: ProgressBar | None = None
         self._writer = ScalarWriter(run.folder / "scalars")
         mean, std = self._statistics or (np.float32(0.0), np.float32(1.0))
@@ -154,7 +155,7 @@ class GeneratorSaves:
             inputs = self._batches.inputs(index, SCORED_BATCH, STREAM_SHIFT)
             windows = self.gan([inputs["coordinates"], inputs["noise"]])
             made.extend(keras.ops.convert_to_numpy(windows))
-        generated = _moments(made)
+        generated = _moments(made, self.run.config.generator.mid_side)
         if generated is None:
             return {}
         return {
@@ -230,9 +231,9 @@ def _name(path: str | None) -> str | None:
     return None if path is None else Path(path).name
 
 
-def _moments(sequences: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+def _moments(sequences: list[np.ndarray], mid_side: bool) -> tuple[np.ndarray, np.ndarray] | None:
     """Mean and covariance of the steps of latent sequences, both ways round in stereo; None when there are too few."""
     if sum(len(part) for part in sequences) < 2:
         return None
     steps = np.concatenate(sequences)
-    return mean_and_covariance(np.concatenate([steps, swap_sides(steps)]))
+    return mean_and_covariance(np.concatenate([steps, swap_sides(steps, mid_side)]))

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from musika.audio.stereo import to_mid_side
 from musika.checks import UserError, check_integer, check_number
 from musika.config import Config, GeneratorTrainingConfig, load_config
 from musika.data.crops import LatentCrops, LatentData, Normalisation, load_latent_data
@@ -66,7 +68,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
-    for name in ("decay_from", "decay_to", "ema", "held_out"):
+    for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     for name in ("penalty_max", "penalty_step", "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
@@ -208,8 +210,8 @@ def train_generator(
         latents = _load_data(data, codec_preset, resolved, say)
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset))
     gan = build_gan(run.config, start_preset, xla)
-    statistics = _normalise(latents) if run.config.generator_training.normalise else None
-    crops = LatentCrops(latents.training, run.config.generator.window_latents)
+    statistics = _prepare(latents, run.config, codec_preset)
+    crops = LatentCrops(latents.training, run.config.generator.window_latents, run.config.generator.mid_side)
     batches = GanBatches(crops, run.config, gan.generator.noise_layers)
     saves = GeneratorSaves(
         run,
@@ -268,9 +270,24 @@ def _load_data(data: str | Path, codec: Preset, config: Config, say: Callable[[s
     return latents
 
 
-def _normalise(latents: LatentData) -> Normalisation:
-    """Normalise latents in place by the statistics of those that are trained on."""
-    statistics = Normalisation.measure(latents.training)
+def _prepare(latents: LatentData, config: Config, codec: Preset) -> Normalisation | None:
+    """Bring latents into the form that the GAN makes, in place: middle and side, normalised, as the config says."""
+    settings, mid_side = config.generator_training, config.generator.mid_side
+    if mid_side:
+        latents.training = [to_mid_side(part) for part in latents.training]
+        latents.held_out = [to_mid_side(part) for part in latents.held_out]
+    if not settings.normalise:
+        return None
+    statistics = Normalisation.measure(latents.training, mid_side, _emphasis(codec, settings.emphasis))
     latents.training = [statistics.apply(part) for part in latents.training]
     latents.held_out = [statistics.apply(part) for part in latents.held_out]
     return statistics
+
+
+def _emphasis(codec: Preset, exponent: float) -> np.ndarray | None:
+    """The size of each latent channel to the GAN: its principal component's deviation to a power, of mean square 1."""
+    if not exponent or codec.config.codec.architecture != "compact":
+        return None
+    deviation = keras.ops.convert_to_numpy(codec.codec.networks["level2_encoder"].components.scale).astype(np.float64)
+    size = deviation**exponent
+    return size / np.sqrt(np.mean(size**2))
