@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from musika.audio.stereo import from_mid_side, to_mid_side
 from musika.checks import UserError
 from musika.data.crops import LatentCrops, Normalisation, load_latent_data, swap_sides
 from musika.data.latents import LatentFile, save_latents
@@ -47,7 +48,7 @@ def test_normalised_latents_have_mean_zero_and_deviation_one_on_both_sides_toget
     rng = np.random.default_rng(0)
     sequences = [3.0 + 2.0 * rng.standard_normal((500, 6)).astype("f") for _ in range(2)]
     statistics = Normalisation.measure(sequences)
-    assert statistics.mean.shape == statistics.std.shape == (3,)
+    assert statistics.mean.shape == statistics.std.shape == (6,)
     sides = np.concatenate([statistics.apply(part) for part in sequences]).reshape(-1, 3)
     np.testing.assert_allclose(sides.mean(axis=0), 0.0, atol=1e-4)
     np.testing.assert_allclose(sides.std(axis=0), 1.0, atol=1e-4)
@@ -57,6 +58,20 @@ def test_normalising_commutes_with_swapping_sides():
     latents = sequence(10)
     statistics = Normalisation.measure([latents])
     np.testing.assert_array_equal(statistics.apply(swap_sides(latents)), swap_sides(statistics.apply(latents)))
+
+
+def test_a_side_keeps_its_proportion_to_the_middle_and_turns_by_sign():
+    rng = np.random.default_rng(1)
+    stereo = rng.standard_normal((2000, 1)) * [1.0, 1.0, 1.0, 1.0] + 0.1 * rng.standard_normal((2000, 4)) + 5.0
+    latents = to_mid_side(stereo.astype("f"))
+    statistics = Normalisation.measure([latents], mid_side=True, emphasis=np.array([2.0, 0.5]))
+    normal = statistics.apply(latents)
+    np.testing.assert_allclose(normal[:, :2].std(axis=0), [2.0, 0.5], rtol=1e-3)
+    assert np.all(normal[:, 2:].std(axis=0) < 0.2 * normal[:, :2].std(axis=0))
+    np.testing.assert_allclose(normal[:, :2].mean(axis=0), 0.0, atol=1e-3)
+    swapped = statistics.apply(to_mid_side(swap_sides(stereo.astype("f"))))
+    np.testing.assert_allclose(swap_sides(normal, mid_side=True), swapped, atol=1e-5)
+    np.testing.assert_allclose(from_mid_side(latents), stereo, rtol=1e-5)
 
 
 def test_a_channel_that_never_moves_stays_finite():

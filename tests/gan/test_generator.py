@@ -101,7 +101,7 @@ def critic_oracle(model: keras.Model, latents: np.ndarray, blocks: int) -> float
 def test_builds_at_full_size_with_the_published_counts(name, generator, critic):
     config = load_config(name)
     built, judge = build_generator(config), build_critic(config)
-    assert built.noise_layers == 10
+    assert built.noise_layers == 10 + 2 * config.generator.refine_blocks
     assert judge.noise_layers == 0
     assert built.output_shape == (None, config.generator.patch_latents, 2 * config.codec.latent_channels)
     assert judge.input_shape == (None, config.generator.window_latents, 2 * config.codec.latent_channels)

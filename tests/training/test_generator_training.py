@@ -7,9 +7,9 @@ from toy_gan import toy_config, toy_latents
 
 from musika.checks import UserError
 from musika.data.latents import LatentFile, save_latents
+from musika.model_card import model_card
 from musika.presets import load_preset, random_preset, save_preset
 from musika.training import generator_saves
-from musika.training.generator_saves import model_card
 from musika.training.generator_training import train_generator
 from musika.training.run import read_json
 
@@ -124,8 +124,17 @@ def test_a_folder_with_other_things_is_not_used_for_a_run(material, tmp_path):
 
 
 def test_the_model_card_says_what_was_done():
-    notes = {"name": "tune", "config": "compact", "data": "loops", "files": 7, "minutes_of_music": 12.5, "from": None}
-    card = model_card({**notes, "steps": 900, "hours": 1.5, "scores": {"frechet_generated": 3.25}})
-    for part in ("# tune", "--config compact", "`loops`, 7 files", "steps: 900", "1.5", "frechet generated: 3.25"):
+    notes = {"config": "compact", "data": "loops", "files": 7, "minutes_of_music": 12.5, "from": None}
+    notes |= {"steps": 900, "hours": 1.5, "scores": {"frechet_generated": 3.25}}
+    card = model_card("tune", {"codec": {"command": "musika train codec"}, "generator": notes})
+    for part in (
+        "# tune",
+        "musika train codec",
+        "`loops`",
+        "files: 7",
+        "steps: 900",
+        "1.5",
+        "| frechet generated | 3.25 |",
+    ):
         assert part in card
     assert "started from" not in card

@@ -218,9 +218,13 @@ def test_both_backends_train_with_the_same_losses(tmp_path):
     logs, moments = run_script(SCRIPT, "tensorflow", str(tmp_path / "start"))
     other_logs, other_moments = run_script(SCRIPT, "torch", str(tmp_path / "start"))
     assert len(logs) == len(other_logs) == 4
+    for name in ("critic_loss", "real_score", "penalty"):
+        assert other_logs[0][name] == pytest.approx(logs[0][name], rel=5e-6), name
+    # Scores reach 5 here. AdaIN divides by deviations over as few as four steps; where one is near zero, single precision
+    # loses digits: at toy width the scores of generated windows are 1e-4 away from those in double precision.
     for one, other in zip(logs, other_logs, strict=True):
         for name, value in one.items():
-            assert other[name] == pytest.approx(value, rel=2e-5, abs=2e-5), name
+            assert other[name] == pytest.approx(value, rel=2e-5, abs=2e-4), name
     for one, other in zip(moments, other_moments, strict=True):  # of Adam: what the gradients have been so far
         np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5)
 
