@@ -68,9 +68,11 @@ def run(args: argparse.Namespace) -> int:
 def _lines(figures: dict[str, Any]) -> list[str]:
     """The figures as a table."""
     about = figures["machine"]
+    versions = about["versions"]
     lines = [
         f"{figures['subject']} ({figures['precision']}) on {about['processor']}, {about['cores']} cores,"
-        f" {about['backend']}, Keras {about['keras']}, Python {about['python']}; load before: {about['load_before']}"
+        f" {about['backend']} {versions.get(about['backend'], '')}, Keras {versions['keras']},"
+        f" Python {versions['python']}; load before: {about['load_before']}"
     ]
 
     def add(label: str, value: str) -> None:

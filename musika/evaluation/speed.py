@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musika.checks import UserError
+from musika.evaluation.report import environment
 
 if TYPE_CHECKING:
     from musika.presets import Preset
@@ -33,29 +33,15 @@ _MEBIBYTE = 2**20
 
 
 def machine() -> dict[str, Any]:
-    """Describe this machine and what the networks run on.
+    """Describe this machine, what the networks run on, and how busy it is.
 
     Returns:
-        Processor, cores that this process may use, system, Python, and the versions of Keras and its backend.
+        What `musika.evaluation.report.environment` gives, with ``backend`` and ``load_before``.
     """
     import keras
 
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    return {
-        "processor": name,
-        "cores": cores,
-        "load_before": load,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "keras": keras.__version__,
-        "backend": f"{keras.backend.backend()} {sys.modules[keras.backend.backend()].__version__}",
-    }
+    return {**environment(), "backend": keras.backend.backend(), "load_before": load}
 
 
 def load_subject(name: str, precision: str = "auto") -> Preset:

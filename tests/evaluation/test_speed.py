@@ -8,7 +8,12 @@ from musika.evaluation import speed
 FIGURES = {
     "subject": "toy",
     "machine": {
-        "processor": "P", "cores": 2, "load_before": 0.1, "system": "S", "python": "3", "keras": "3", "backend": "b 1",
+        "processor": "P",
+        "cores": 2,
+        "system": "S",
+        "load_before": 0.1,
+        "backend": "tensorflow",
+        "versions": {"python": "3", "keras": "3", "tensorflow": "2"},
     },
     "precision": "float32",
     "render_seconds": 240.0,
@@ -17,7 +22,7 @@ FIGURES = {
     "encode": {"median": 100.0, "p95": 90.0, "seconds": 0.6},
     "process_one_minute": {"seconds": 5.0, "times_real_time": 12.0, "peak_memory_mib": 900.0},
     "training_step": {"seconds": 0.2, "batch_size": 32},
-}  # fmt: skip
+}
 
 
 def test_warm_figures_are_measured(debug_preset):
