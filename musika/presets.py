@@ -13,7 +13,6 @@ its name.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -29,7 +28,7 @@ from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.graphs import compiled, cpu_has_bfloat16
 from musika.checks import UserError
-from musika.config import Config, config_from_dict
+from musika.config import Config, changed_settings, config_from_dict
 from musika.gan.generator import build_generator
 from musika.piece import DEFAULT_TRUNCATION, Piece
 from musika.preset_names import METADATA_FILE, find_preset, preset_names
@@ -76,7 +75,7 @@ class Preset:
         """Fingerprint of all that decides how pieces sound: 16 hexadecimal digits."""
         settings = {
             "codec": self.codec.hash,
-            "generator": dataclasses.asdict(self.config.generator),
+            "generator": changed_settings(self.config.generator),
             "mean": np.asarray(self.mean, np.float32).tolist(),
             "std": np.asarray(self.std, np.float32).tolist(),
         }

@@ -13,7 +13,6 @@ lies under as many frames as any other, and a round trip keeps the length.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from musika.audio import limiter, spectral
 from musika.autoencoder import graphs, level1, level2
 from musika.checks import UserError, check_choice
-from musika.config import Config
+from musika.config import Config, changed_settings
 from musika.weights import fingerprint, load_weights, save_weights
 
 Floats = NDArray[np.float32]
@@ -112,8 +111,8 @@ class Codec:
         """Fingerprint of settings and weights as they are now: 16 hexadecimal digits, the same at half precision."""
         settings = {
             "sample_rate": self.config.sample_rate,
-            "spectral": dataclasses.asdict(self.config.spectral),
-            "codec": dataclasses.asdict(self.config.codec),
+            "spectral": changed_settings(self.config.spectral),
+            "codec": changed_settings(self.config.codec),
         }
         return fingerprint(settings, [self.networks[name] for name in _BUILDERS])
 

@@ -226,7 +226,7 @@ def test_both_backends_train_with_the_same_losses(tmp_path):
         for name, value in one.items():
             assert other[name] == pytest.approx(value, rel=2e-5, abs=2e-4), name
     for one, other in zip(moments, other_moments, strict=True):  # of Adam: what the gradients have been so far
-        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(other, one, rtol=1e-2, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -1,0 +1,300 @@
+"""What can be set in every part: frozen dataclasses, documented field by field. ``config.py`` reads them from files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SpectralConfig:
+    """The short-time Fourier transform and the scale of log-magnitudes.
+
+    Attributes:
+        hop_length: Samples between two frames.
+        fft_length: Samples of a frame, which is also the window length. The published graph has 4 hops.
+        level_offset_db: Added (negated) to decibels before scaling: ``S = (dB - level_offset_db) / level_scale_db``.
+        level_scale_db: Decibels that one unit of ``S`` stands for.
+    """
+
+    hop_length: int = 256
+    fft_length: int = 1024
+    level_offset_db: float = -25.0
+    level_scale_db: float = 75.0
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins, ``fft_length // 2 + 1``."""
+        return self.fft_length // 2 + 1
+
+    @property
+    def overlap(self) -> int:
+        """Samples that a frame shares with later ones, ``fft_length - hop_length``."""
+        return self.fft_length - self.hop_length
+
+
+@dataclass(frozen=True)
+class CompactWidths:
+    """Widths of the compact codec's networks (unused by the published graph).
+
+    Attributes:
+        level1_hidden: Width of the level-1 encoder's residual network.
+        trunk: Width of the level-1 decoder's convolutional trunk.
+        trunk_blocks: Residual blocks in that trunk; block ``i`` has dilation ``2 ** i``.
+        head: Width of the last hidden layer before the magnitude and phase heads.
+        level2_frame: Channels to which a frame is projected before frames are joined to a patch.
+        level2_hidden: Width of the networks that run at the latent rate.
+        level2_blocks: Residual blocks in each of them.
+        floor_db: Level of a bin (a full-scale sine has about 54 dB) that counts as silence to the components.
+        latent_noise: Standard deviation of the noise on the latents in training.
+    """
+
+    level1_hidden: int = 256
+    trunk: int = 256
+    trunk_blocks: int = 3
+    head: int = 384
+    level2_frame: int = 128
+    level2_hidden: int = 512
+    level2_blocks: int = 2
+    floor_db: float = -4.0
+    latent_noise: float = 0.03
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """The two-level autoencoder.
+
+    Attributes:
+        architecture: ``published`` (the graph of the public weights) or ``compact`` (CPU-first).
+        latent_channels: Latents a step for one audio channel (L); a stereo latent has ``2 * L``.
+        frames_per_latent: Spectrogram frames in one latent step.
+        level1_channels: Channels of a level-1 latent (H/4 in the published graph).
+        decoder_frames: Frames that the published decoders decode together, each block alone.
+        context_latents: Latent steps that the compact networks see on each side of a block.
+        phase: ``angle`` (phase / pi, published) or ``phasor`` (cosine and sine, compact).
+        phase_iterations: Griffin-Lim iterations after the compact decoder: 0 once its phase has been learned.
+        compact: Widths of the compact networks.
+    """
+
+    architecture: str = "published"
+    latent_channels: int = 64
+    frames_per_latent: int = 16
+    level1_channels: int = 64
+    decoder_frames: int = 64
+    context_latents: int = 0
+    phase: str = "angle"
+    phase_iterations: int = 0
+    compact: CompactWidths = field(default_factory=CompactWidths)
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The latent GAN's generator, critic and coordinate path.
+
+    Attributes:
+        base_channels: Channel unit C of generator and critic.
+        small: Whether this is the short-context variant (half the window, see the README).
+        patch_latents: Latent steps that the generator makes alone.
+        anchor_spacing: Latent steps between two anchors (3 patches).
+        first_step: Steps between the first anchor and a piece's start (a quarter window).
+        coordinate_channels: Channels of an anchor, and of the style; the coordinates have twice as many.
+        adain_shift: Whether AdaIN also shifts, by a second projection of the coordinates. Not in the published graph.
+        last_width: Channels of the last unit, in C; the published graph has 2.
+        refine_blocks: Residual blocks of two units each at the latent rate, before the output. Published: none.
+        mid_side: Whether the generator makes middle and side, (left + right) / 2 and (left - right) / 2, so that what
+            is common to both channels need not be learned. Published: left and right.
+    """
+
+    base_channels: int = 128
+    small: bool = False
+    patch_latents: int = 128
+    anchor_spacing: int = 384
+    first_step: int = 64
+    coordinate_channels: int = 64
+    adain_shift: bool = False
+    last_width: int = 2
+    refine_blocks: int = 0
+    mid_side: bool = False
+
+    @property
+    def window_latents(self) -> int:
+        """Latent steps of a critic window: two patches."""
+        return 2 * self.patch_latents
+
+
+@dataclass(frozen=True)
+class GeneratorTrainingConfig:
+    """Training of the latent GAN.
+
+    Attributes:
+        batch_size: Windows a step.
+        steps: Training steps.
+        learning_rate: Adam's learning rate of both networks.
+        beta_1: Adam's first-moment decay.
+        beta_2: Adam's second-moment decay.
+        decay_from: Share of the steps after which the learning rate falls linearly to ``decay_to``.
+        decay_to: Share of the learning rate that is left at the last step.
+        ema: Decay of the averaged generator that is sampled from (reached gradually from 0.5).
+        penalty_max: Weight of the gradient penalty when its adaptive factor is 1.
+        penalty_every: Steps between two gradient penalties; the weight is multiplied by it.
+        penalty_step: Change of the adaptive factor a step.
+        instance_noise: Standard deviation of the noise added to real and generated latents.
+        normalise: Whether latents are normalised by channel; the statistics go into the preset.
+        emphasis: With ``normalise`` and a compact codec, exponent of each latent channel's share of the level-1 signal
+            in its size to the GAN: 0 makes all channels equal, 1 leaves principal components their natural size.
+        mixed_precision: ``auto`` (where the device has it), ``on`` or ``off``.
+        save_every: Steps between two saves.
+        held_out: Share of the files that is kept for the scores.
+        seed: Seed of initial weights, crops, coordinates and noise.
+    """
+
+    batch_size: int = 32
+    steps: int = 2_000_000
+    learning_rate: float = 1e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    decay_from: float = 1.0
+    decay_to: float = 1.0
+    ema: float = 0.999
+    penalty_max: float = 10.0
+    penalty_every: int = 1
+    penalty_step: float = 1e-4
+    instance_noise: float = 0.0
+    normalise: bool = False
+    emphasis: float = 0.0
+    mixed_precision: str = "auto"
+    save_every: int = 10_000
+    held_out: float = 0.05
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CodecPhaseConfig:
+    """One phase of the codec's training.
+
+    Attributes:
+        steps: Training steps of the phase; 0 leaves it out.
+        learning_rate: Adam's peak learning rate (warm-up, then a cosine to 2 %).
+        crops: Crops a batch.
+        crop_latents: Latent steps in a crop.
+        magnitude: Weight of the log-magnitude losses.
+        difference: Weight of the losses on differences over frequency and time.
+        waveform: Weight of the multi-scale spectral distance of the re-synthesised waveform.
+        phasor: Weight of the amplitude-weighted cosine distance to the true phase.
+        latent: Weight of the distance of level-1 latents.
+        adversarial: Weight of the critic's judgement.
+        adversarial_from: Share of the steps after which the critic judges.
+        through_level2: Share of the crops whose level-1 latents pass through level 2 (phases of the level-1 decoder).
+        trains: Networks trained in this phase, instead of the published recipe's: of ``level1_encoder``,
+            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``.
+    """
+
+    steps: int = 0
+    learning_rate: float = 7e-4
+    crops: int = 12
+    crop_latents: int = 12
+    magnitude: float = 1.0
+    difference: float = 1.0
+    waveform: float = 0.0
+    phasor: float = 0.0
+    latent: float = 0.0
+    adversarial: float = 0.0
+    adversarial_from: float = 0.5
+    through_level2: float = 0.0
+    trains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CodecTrainingConfig:
+    """Training of the codec, phase after phase.
+
+    Attributes:
+        principal_components: Whether both levels start from principal components (compact codec).
+        component_patches: Patches from which the principal components are measured.
+        gain_low_db: Lowest random gain of a crop.
+        gain_high_db: Highest random gain of a crop.
+        save_every: Steps between two saves.
+        held_out: Share of the files kept for held-out audio and scores.
+        seed: Seed of initial weights, crops and noise.
+        level1_magnitude: Phase 1, level 1 on magnitudes.
+        level1_phase: Phase 2, level 1's phase with the encoder frozen, adversarial.
+        level2_latent: Phase 3, level 2 on level-1 latents.
+        level2_signal: Phase 4, level 2 through the frozen level-1 decoder.
+        order: The order in which the phases run.
+    """
+
+    principal_components: bool = False
+    component_patches: int = 9000
+    gain_low_db: float = -15.0
+    gain_high_db: float = 5.0
+    save_every: int = 1000
+    held_out: float = 0.05
+    seed: int = 0
+    level1_magnitude: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
+    level1_phase: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
+    level2_latent: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
+    level2_signal: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
+    order: tuple[str, ...] = ("level1_magnitude", "level1_phase", "level2_latent", "level2_signal")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a preset, a run or a network is built from.
+
+    Attributes:
+        name: Name of the config.
+        sample_rate: Samples a second.
+        spectral: The short-time Fourier transform.
+        codec: The autoencoder.
+        generator: The latent GAN and its coordinates.
+        codec_training: How ``musika train codec`` trains.
+        generator_training: How ``musika train generator`` trains.
+    """
+
+    name: str = "base"
+    sample_rate: int = 44100
+    spectral: SpectralConfig = field(default_factory=SpectralConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    codec_training: CodecTrainingConfig = field(default_factory=CodecTrainingConfig)
+    generator_training: GeneratorTrainingConfig = field(default_factory=GeneratorTrainingConfig)
+
+    @property
+    def latent_hop(self) -> int:
+        """Samples in one latent step."""
+        return self.codec.frames_per_latent * self.spectral.hop_length
+
+    @property
+    def latent_rate(self) -> float:
+        """Latent steps a second."""
+        return self.sample_rate / self.latent_hop
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole config as plain dictionaries, lists, numbers and strings."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def changed_settings(settings: Any) -> dict[str, Any]:
+    """The settings that differ from their defaults: a fingerprint of these survives the arrival of new settings.
+
+    Args:
+        settings: One of the dataclasses of this module.
+
+    Returns:
+        Values by name, nested as the dataclasses are.
+
+    >>> changed_settings(CodecConfig(latent_channels=32))
+    {'latent_channels': 32}
+    """
+    changed = {}
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if dataclasses.is_dataclass(value):
+            value = changed_settings(value)
+            if value:
+                changed[item.name] = value
+        elif value != item.default:
+            changed[item.name] = value
+    return changed
