@@ -94,7 +94,7 @@ def inverse_short_time_spectrum(real: Any, imaginary: Any, spectral: SpectralCon
     power = np.sum(np.reshape(window**2, (parts, hop)), axis=0)
     dual = (window / np.tile(power, parts)).astype("float32")
     frames = ops.multiply(ops.irfft((real, imaginary), fft_length=length), dual)
-    count = frames.shape[1]
+    count = ops.shape(frames)[1]
     pieces = ops.reshape(frames, (-1, count, parts, hop))
     total = 0.0
     for part in range(parts):
