@@ -22,6 +22,7 @@ from musika.config import CodecPhaseConfig, Config
 from musika.training import autodiff
 from musika.training.adversarial import critic_hinge, generator_hinge
 from musika.training.losses import (
+    SCALES,
     MagnitudeLoss,
     inverse_short_time_spectrum,
     level_amplitude,
@@ -216,7 +217,9 @@ class CodecPhase(keras.Model):
         edge = spectral.overlap  # the outer samples are not fully overlapped
         audio, true = audio[:, edge:-edge], batch["audio"][:, edge:-edge]
         if settings.waveform:
-            terms["waveform"] = multi_scale_spectral_distance(audio, true)
+            samples = crop_samples(self.config, settings) - 2 * edge
+            scales = tuple(scale for scale in SCALES if 2 * scale <= samples)  # a short crop has no long windows
+            terms["waveform"] = multi_scale_spectral_distance(audio, true, scales)
             total = total + settings.waveform * terms["waveform"]
         if not self.judged:
             return [total], terms

@@ -99,6 +99,7 @@ class CodecTrainer:
     def __init__(self, run: Run, pool: AudioPool, say: Callable[[str], None] = print):
         self.run, self.pool, self.say = run, pool, say
         self.config = run.config
+        keras.utils.set_random_seed(self.config.codec_training.seed % 2**32)
         self.networks = build_networks(self.config)
         self.rate_factor = 1.0
         self.seconds = 0.0

@@ -16,7 +16,7 @@ from musika.config import Config, SpectralConfig
 _RANGE_DB = 45.0  # what lies this far under a frame's peak is hardly heard
 _COMPRESSION = 0.4  # exponent of power-compressed magnitudes, near that of loudness
 _WEIGHT_CORNER_HZ = 1500.0
-_SCALES = (256, 512, 1024, 2048)
+SCALES = (256, 512, 1024, 2048)  # window lengths of the multi-scale spectral distance
 
 
 def hann_window(length: int) -> np.ndarray:
@@ -194,7 +194,7 @@ def phase_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) 
     return total
 
 
-def multi_scale_spectral_distance(audio: Any, target: Any, scales: tuple[int, ...] = _SCALES) -> Any:
+def multi_scale_spectral_distance(audio: Any, target: Any, scales: tuple[int, ...] = SCALES) -> Any:
     """Spectral convergence plus log-magnitude L1, averaged over window lengths (hop a quarter).
 
     Source: Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equations 4-6.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from keras import ops
 
 from musika.checks import UserError
 from musika.config import load_config
@@ -89,19 +90,21 @@ def test_a_resumed_phase_takes_the_same_steps(data, tmp_path):
 
 @pytest.mark.slow
 def test_training_lowers_the_loss_of_what_it_sees(data, tmp_path):
-    phase = {**TOY_PHASE, "steps": 60, "learning_rate": 3e-3, "trains": list(NETWORKS)}
-    training = {**COMPACT["codec_training"], "save_every": 60, "level2_signal": phase}
-    config = load_config("compact", {**COMPACT, "codec_training": training})
+    phase = {"steps": 60, "crops": 4, "crop_latents": 4, "learning_rate": 3e-3}
+    config = load_config("debug", {"codec_training": {"save_every": 60, "level1_magnitude": phase}})
     trainer, _ = run_phases(config, data, tmp_path / "run")
-    probe = CodecPhase(trainer.networks, config, "level2_signal")
-    batches = [make_batch(probe, trainer.pool, step, 99) for step in range(4)]
+    probe = CodecPhase(trainer.networks, config, "level1_magnitude")
+    batches = [
+        {key: ops.convert_to_tensor(value) for key, value in make_batch(probe, trainer.pool, step, 99).items()}
+        for step in range(4)
+    ]
 
     def loss():
         return np.mean([float(probe.losses_of(batch)[0][0]) for batch in batches])
 
     before = loss()
-    trainer.train_phase("level2_signal")
-    assert loss() < 0.9 * before
+    trainer.train_phase("level1_magnitude")
+    assert loss() < 0.8 * before
 
 
 def test_a_batch_depends_on_seed_and_step_only(data, tmp_path):

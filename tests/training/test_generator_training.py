@@ -78,7 +78,7 @@ def test_training_on_from_a_preset_starts_with_its_generator(material, tmp_path,
     assert config["generator_training"]["normalise"] is False  # as in the preset that it starts from
     for one, two in zip(before.generator.get_weights(), after.generator.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, atol=0.002)  # one step at rate 0.001
-    assert after.metadata["from"] == "music"
+    assert after.metadata["generator_training"]["from"] == "music"
 
 
 def test_latents_of_another_codec_are_refused_before_anything_is_written(material, tmp_path):
