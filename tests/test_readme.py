@@ -1,5 +1,6 @@
 """What the README says works: its commands parse, its Python runs, the presets that it names are there and play."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -74,3 +75,21 @@ def test_the_python_of_the_readme_runs():
         scope = {}
         exec(code, scope)
         assert np.shape(scope["audio"])[1] == 2
+
+
+def reports(kind):
+    return sorted((ROOT / "docs").glob(f"{kind}-*.json"))
+
+
+@pytest.mark.parametrize("path", reports("bench"), ids=lambda path: path.stem)
+def test_speeds_in_the_readme_are_those_of_the_reports(path):
+    figures = json.loads(path.read_text())
+    row = f"| {figures['render']['median']:.0f} | {figures['render']['p95']:.0f} | {figures['encode']['median']:.0f} |"
+    assert row in README
+
+
+def test_scores_in_the_readme_are_those_of_the_reports():
+    scores = {path.stem.split("-")[1]: json.loads(path.read_text())["scores"] for path in reports("codec")}
+    assert sorted(scores) == PRESETS
+    for key in ("both_log_spectral_distance_db", "both_spectral_convergence", "both_onsets_above_150_hz"):
+        assert f"| {scores['techno'][key]:.2f} | {scores['piano'][key]:.2f} |" in README
