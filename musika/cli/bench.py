@@ -41,17 +41,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: If an argument is out of its range, or there is no such preset or config.
     """
-    import json
     import sys
     from pathlib import Path
 
-    from musika.audio.writing import replacing
     from musika.cli.quiet import import_keras
 
     check_choice(args.precision, "precision", ["auto", "float32", "bfloat16"])
     check_number(args.seconds, "seconds", 1.0, 3600.0)
     check_integer(args.repeats, "repeats", 1, 1000)
     import_keras()
+    from musika.evaluation.report import save_report
     from musika.evaluation.speed import measure
 
     def say(line: str) -> None:
@@ -60,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
     figures = measure(args.subject, args.precision, args.seconds, args.repeats, say=say)
     print("\n".join(_lines(figures)))
     if args.json:
-        with replacing(Path(args.json)) as aside:
-            aside.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        save_report(Path(args.json), figures)
     return 0
 
 

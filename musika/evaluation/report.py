@@ -88,9 +88,12 @@ def save_report(path: Path, report: Mapping[str, Any]) -> None:
     Raises:
         UserError: If it cannot be written.
     """
+    from musika.audio.writing import replacing
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the report {path}: {error}. Give --out another path.") from None
 
