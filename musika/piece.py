@@ -2,7 +2,7 @@
 
     seed --anchors--> coordinates --generator--> latents --codec--> audio
 
-A piece is a pure function of its preset, seed and truncation. Any stretch of it, rendered alone, in any order, is to
+A piece is a pure function of its preset, seed, truncation and controls. Any stretch of it, rendered alone, in any order, is to
 the byte the stretch of a longer render on the same machine. Three things make it so: all randomness is counted, not
 drawn one after another (``gan/coordinates.py``, ``autoencoder/graphs.py``); the generator makes groups of patches, and
 the codec makes blocks, that lie on fixed grids of absolute time and always have one shape; and what follows them,
@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musika.checks import UserError, check_integer, check_number
+from musika.controls import PieceControls
 from musika.gan.coordinates import LARGEST_SEED, check_truncation, coordinates, patch_noise
 
 if TYPE_CHECKING:
@@ -64,17 +65,27 @@ class Piece:
         preset: The preset, with a generator.
         seed: Which piece, from 0 to 2**63 - 1; None draws one.
         truncation: Bound of the normal numbers that a piece is made from: low is typical, high is varied.
+        controls: What it is asked for by name, see `musika.curves.make_curve`; None leaves a control out.
+        seconds: Length over which a line such as ``"90:160"`` goes.
 
     Attributes:
         preset: The preset.
         seed: The seed.
         truncation: The truncation.
+        controls: What it is asked for, as curves.
 
     Raises:
-        UserError: If the preset has no generator, or the seed or truncation is out of range.
+        UserError: If the preset has no generator, the seed or truncation is out of range, or a control is impossible.
     """
 
-    def __init__(self, preset: Preset, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION):
+    def __init__(
+        self,
+        preset: Preset,
+        seed: int | None = None,
+        truncation: float = DEFAULT_TRUNCATION,
+        controls: Mapping[str, Any] | None = None,
+        seconds: float | None = None,
+    ):
         if preset.generator is None:
             raise UserError(
                 f"preset {preset.name!r} has a codec but no generator, so it cannot make music. Train one with"
@@ -84,6 +95,7 @@ class Piece:
         self._noise_layers = preset.generator.noise_layers
         self.seed = secrets.randbelow(_DRAWN_SEEDS) if seed is None else check_integer(seed, "seed", 0, LARGEST_SEED)
         self.truncation = check_truncation(truncation)
+        self.controls = PieceControls(preset.config, self.seed, controls or {}, seconds)
         self._group = functools.lru_cache(maxsize=4)(self._make_group)
 
     @property
@@ -110,7 +122,9 @@ class Piece:
         """Make the latents of one group of patches."""
         config, layers = self.preset.config, self._noise_layers
         patch, first = config.generator.patch_latents, group * _GROUP_PATCHES
-        path = coordinates(config, self.seed, first * patch, _GROUP_PATCHES * patch, self.truncation)
+        steps = _GROUP_PATCHES * patch
+        path = coordinates(config, self.seed, first * patch, steps, self.truncation)
+        path = np.concatenate([path, self.controls.condition(first * patch, steps)], axis=1)
         noise = [patch_noise(config, self.seed, first + index, layers) for index in range(_GROUP_PATCHES)]
         latents = self.preset.generate(path.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise))
         return latents.reshape(_GROUP_PATCHES * patch, -1)

@@ -18,7 +18,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.graphs import compiled, cpu_has_bfloat16
 from musika.checks import UserError
-from musika.config import Config, changed_settings, config_from_dict
+from musika.config import Config, ControlConfig, changed_settings, config_from_dict
 from musika.gan.generator import build_generator
 from musika.piece import DEFAULT_TRUNCATION, Piece
 from musika.preset_names import METADATA_FILE, find_preset, preset_names
@@ -75,6 +75,7 @@ class Preset:
         """Fingerprint of all that decides how pieces sound: 16 hexadecimal digits."""
         settings = {
             "codec": self.codec.hash,
+            "decoders": self.codec.decoder_hash,
             "generator": changed_settings(self.config.generator),
             "mean": np.asarray(self.mean, np.float32).tolist(),
             "std": np.asarray(self.std, np.float32).tolist(),
@@ -85,7 +86,7 @@ class Preset:
         """Run the generator as one compiled graph.
 
         Args:
-            coordinates: float32 array of shape ``(patches, patch_latents, 2 * coordinate_channels)``.
+            coordinates: float32 array of shape ``(patches, patch_latents, 2 * coordinate_channels + control columns)``.
             noise: float32 array of shape ``(patches, patch_latents, noise_layers)``.
 
         Returns:
@@ -103,20 +104,27 @@ class Preset:
         latents = np.asarray(made, np.float32) * self.std + self.mean
         return from_mid_side(latents) if self.config.generator.mid_side else latents
 
-    def piece(self, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION) -> Piece:
+    @property
+    def controls(self) -> dict[str, ControlConfig]:
+        """What a piece can be asked for, by name."""
+        return {control.name: control for control in self.config.generator.controls}
+
+    def piece(self, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION, **controls: Any) -> Piece:
         """Make a piece. See `musika.piece.Piece`.
 
         Args:
             seed: Which piece, from 0 to 2**63 - 1; None draws one.
             truncation: Bound of the normal numbers that the piece is made from.
+            **controls: What it is asked for, such as ``tempo=128``: a number, points (seconds, value), an array with a
+                value a latent step, a function of seconds, or None to leave a control out.
 
         Returns:
             The piece.
 
         Raises:
-            UserError: If there is no generator, or the seed or truncation is out of range.
+            UserError: If there is no generator, no such control, or something is out of range.
         """
-        return Piece(self, seed, truncation)
+        return Piece(self, seed, truncation, controls)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class CompactWidths:
         trunk: Width of the level-1 decoder's convolutional trunk.
         trunk_blocks: Residual blocks in that trunk; block ``i`` has dilation ``2 ** i``.
         head: Width of the last hidden layer before the magnitude and phase heads.
+        phase_recurrence: Lowest bins whose phase is carried on from frame to frame by a learned recurrence; 0 is none.
+        phase_window: Frames that the recurrence looks back over, a power of two; at most what the context covers.
         level2_frame: Channels to which a frame is projected before frames are joined to a patch.
         level2_hidden: Width of the networks that run at the latent rate.
         level2_blocks: Residual blocks in each of them.
@@ -55,6 +57,8 @@ class CompactWidths:
     trunk: int = 256
     trunk_blocks: int = 3
     head: int = 384
+    phase_recurrence: int = 0
+    phase_window: int = 32
     level2_frame: int = 128
     level2_hidden: int = 512
     level2_blocks: int = 2
@@ -90,6 +94,41 @@ class CodecConfig:
 
 
 @dataclass(frozen=True)
+class ControlConfig:
+    """A control: something measured in the training music that a piece can then be asked for, as a number or a curve.
+
+    Attributes:
+        name: Its name, as in ``--control NAME=VALUE`` and ``piece(NAME=VALUE)``.
+        unit: Unit of its values, for messages.
+        low: Least value of the learned range.
+        high: Greatest value of the learned range.
+        scaling: ``linear``, or ``log`` where equal ratios should count as equal steps.
+        per: ``file`` for one value a recording, ``step`` for a curve.
+        measure: Name of the measure that annotates it; its own name when left out.
+        kernel_seconds: Standard deviation of the kernel that makes a curve of single events; 0 for the measure's own.
+        classes: Names of the classes, for a control that is a choice; its range is not used then.
+        clock: Whether its value is a tempo in beats a minute that drives the beat clock.
+        beats_per_bar: Beats in a bar of that clock; 0 where bars are not known.
+        drop: Share of the training examples in which it is left out, so that music can be made without it.
+        drawn: Whether a piece that is not told its value draws one from its seed, within the learned range.
+    """
+
+    name: str = ""
+    unit: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    scaling: str = "linear"
+    per: str = "file"
+    measure: str = ""
+    kernel_seconds: float = 0.0
+    classes: tuple[str, ...] = ()
+    clock: bool = False
+    beats_per_bar: int = 0
+    drop: float = 0.15
+    drawn: bool = False
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """The latent GAN's generator, critic and coordinate path.
 
@@ -105,6 +144,7 @@ class GeneratorConfig:
         refine_blocks: Residual blocks of two units each at the latent rate, before the output. Published: none.
         mid_side: Whether the generator makes middle and side, (left + right) / 2 and (left - right) / 2, so that what
             is common to both channels need not be learned. Published: left and right.
+        controls: What a piece can be asked for, such as its tempo. Published: nothing.
     """
 
     base_channels: int = 128
@@ -117,6 +157,7 @@ class GeneratorConfig:
     last_width: int = 2
     refine_blocks: int = 0
     mid_side: bool = False
+    controls: tuple[ControlConfig, ...] = ()
 
     @property
     def window_latents(self) -> int:
@@ -296,5 +337,6 @@ def changed_settings(settings: Any) -> dict[str, Any]:
             if value:
                 changed[item.name] = value
         elif value != item.default:
-            changed[item.name] = value
+            parts = isinstance(value, tuple) and all(dataclasses.is_dataclass(part) for part in value)
+            changed[item.name] = [changed_settings(part) for part in value] if parts else value
     return changed

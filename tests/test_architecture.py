@@ -21,7 +21,7 @@ BELOW = {
     "gan": set(),
     "corpus": set(),
     "autoencoder": {"audio"},
-    "data": {"audio", "autoencoder", "corpus"},
+    "data": {"audio", "autoencoder", "corpus", "gan"},
     "evaluation": {"audio", "autoencoder", "data", "gan"},
     "training": {"audio", "autoencoder", "data", "evaluation", "gan"},
 }

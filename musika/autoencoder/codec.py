@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.audio import limiter, spectral
-from musika.autoencoder import graphs, level1, level2
+from musika.autoencoder import graphs, identity, level1, level2
 from musika.checks import UserError, check_choice
-from musika.config import Config, changed_settings
-from musika.weights import fingerprint, load_weights, save_weights
+from musika.config import Config
+from musika.weights import load_weights, save_weights
 
 Floats = NDArray[np.float32]
 LatentSource = Callable[[int, int], Floats]
@@ -108,13 +108,13 @@ class Codec:
 
     @property
     def hash(self) -> str:
-        """Fingerprint of settings and weights as they are now: 16 hexadecimal digits, the same at half precision."""
-        settings = {
-            "sample_rate": self.config.sample_rate,
-            "spectral": changed_settings(self.config.spectral),
-            "codec": changed_settings(self.config.codec),
-        }
-        return fingerprint(settings, [self.networks[name] for name in _BUILDERS])
+        """Fingerprint of what latents mean, see `identity.latent_hash`: it names the codec that a latent file needs."""
+        return identity.latent_hash(self.config, self.networks)
+
+    @property
+    def decoder_hash(self) -> str:
+        """Fingerprint of how latents sound, see `identity.decoder_hash`."""
+        return identity.decoder_hash(self.config, self.networks)
 
     @property
     def precision(self) -> str:

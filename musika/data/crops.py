@@ -10,7 +10,10 @@ import numpy as np
 
 from musika.audio.reading import show_path
 from musika.checks import UserError, check_exists
+from musika.data.annotation import annotation_path, load_annotation
+from musika.data.conditions import annotated_condition
 from musika.data.latents import LATENT_ENDING, LatentFile, load_latents
+from musika.settings import Config
 
 LEAST_DEVIATION = 1e-4  # a channel that never moves is not blown up by its normalisation
 
@@ -23,13 +26,20 @@ class LatentCrops:
         starts: Number of possible windows.
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], window: int, mid_side: bool = False) -> None:
+    def __init__(
+        self,
+        sequences: Sequence[np.ndarray],
+        window: int,
+        mid_side: bool = False,
+        conditions: Sequence[np.ndarray] | None = None,
+    ) -> None:
         """Keep the sequences.
 
         Args:
             sequences: Arrays `(steps, 2 * latent_channels)`, each of at least ``window`` steps.
             window: Latent steps of a window.
             mid_side: Whether their channels are middle and side rather than left and right.
+            conditions: What is known of each sequence's controls, `(steps, columns)`; nothing when left out.
 
         Raises:
             UserError: If there is none, or one is too short.
@@ -41,10 +51,11 @@ class LatentCrops:
                 raise UserError(f"a latent sequence needs at least {window} steps. Received: {len(sequence)}")
         self.window, self.mid_side = window, mid_side
         self._sequences = [np.asarray(sequence, np.float32) for sequence in sequences]
+        self._conditions = conditions or [np.zeros((len(sequence), 0), np.float32) for sequence in sequences]
         self._ends = np.cumsum([len(sequence) - window + 1 for sequence in sequences])
         self.starts = int(self._ends[-1])
 
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw windows; half of them, at random, with left and right swapped.
 
         Args:
@@ -52,17 +63,19 @@ class LatentCrops:
             count: Number of windows.
 
         Returns:
-            `(count, window, 2 * latent_channels)` float32.
+            Latents `(count, window, 2 * latent_channels)` and their conditions `(count, window, columns)`, float32.
         """
         places = rng.integers(self.starts, size=count)
         swapped = rng.integers(2, size=count)
         windows = np.empty((count, self.window, self._sequences[0].shape[1]), np.float32)
+        conditions = np.empty((count, self.window, self._conditions[0].shape[1]), np.float32)
         for row, (place, swap) in enumerate(zip(places, swapped, strict=True)):
             which = int(np.searchsorted(self._ends, place, side="right"))
             start = int(place) - (int(self._ends[which - 1]) if which else 0)
             window = self._sequences[which][start : start + self.window]
             windows[row] = swap_sides(window, self.mid_side) if swap else window
-        return windows
+            conditions[row] = self._conditions[which][start : start + self.window]
+        return windows, conditions
 
 
 def swap_sides(latents: np.ndarray, mid_side: bool = False) -> np.ndarray:
@@ -147,26 +160,28 @@ class LatentData:
         held_out: Sequences kept for the scores.
         used: Names of the files that are used.
         skipped: ``(name, reason)`` of those that are not.
+        conditions: What is known of the controls of each training sequence, `(steps, columns)`.
+        held_out_conditions: The same of the sequences kept for the scores.
+        annotated: How many of the used files have an annotation.
     """
 
     training: list[np.ndarray] = field(default_factory=list)
     held_out: list[np.ndarray] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    conditions: list[np.ndarray] = field(default_factory=list)
+    held_out_conditions: list[np.ndarray] = field(default_factory=list)
+    annotated: int = 0
 
 
-def load_latent_data(
-    data: str | Path, codec: str, channels: int, window: int, held_out: float, seed: int, codec_name: str = ""
-) -> LatentData:
+def load_latent_data(data: str | Path, codec: str, config: Config, codec_name: str = "") -> LatentData:
     """Load latent files and keep a share of them for the scores.
 
     Args:
         data: A folder that is searched with its sub-folders, or one ``.npz`` file.
         codec: The hash of the codec that must have made them.
-        channels: Stereo latent channels.
-        window: Latent steps of a training window; shorter files are skipped.
-        held_out: Share of the files kept for the scores. Of a single file its end is kept.
-        seed: Chooses which files are kept.
+        config: Decides the latent channels, the training window (shorter files are skipped), the controls, and which
+            share of the files is kept for the scores (of a single file its end).
         codec_name: The codec's name, for messages.
 
     Returns:
@@ -176,6 +191,7 @@ def load_latent_data(
         UserError: If a file is another codec's, or none can be used.
     """
     folder = check_exists(data, "the folder of latents")
+    channels, window, controls = 2 * config.codec.latent_channels, config.generator.window_latents, config.generator.controls
     paths = [folder] if folder.is_file() else sorted(folder.rglob(f"*{LATENT_ENDING}"))
     found, result = [], LatentData()
     for path in paths:
@@ -193,7 +209,11 @@ def load_latent_data(
             reason = f"shorter than a training window: {len(file.latents)} of {window} latent steps"
             result.skipped.append((name, reason))
         else:
-            found.append(file.latents)
+            marks = annotation_path(path)
+            annotation = load_annotation(marks, steps=len(file.latents)) if controls and marks.is_file() else None
+            result.annotated += annotation is not None
+            condition = annotated_condition(controls, annotation, len(file.latents), config.latent_rate)
+            found.append((file.latents, condition))
             result.used.append(name)
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in result.skipped[:5])
@@ -201,7 +221,10 @@ def load_latent_data(
             f"no latents to train on in {show_path(folder)}: {reasons or 'it holds no latent file'}. "
             "Encode longer audio with `musika encode`."
         )
-    result.training, result.held_out = _hold_out(found, held_out, window, seed)
+    settings = config.generator_training
+    training, kept = _hold_out(found, settings.held_out, window, settings.seed)
+    result.training, result.conditions = [pair[0] for pair in training], [pair[1] for pair in training]
+    result.held_out, result.held_out_conditions = [pair[0] for pair in kept], [pair[1] for pair in kept]
     return result
 
 
@@ -215,17 +238,19 @@ def _other_codec(path: Path, file: LatentFile, codec: str, codec_name: str) -> s
     )
 
 
-def _hold_out(
-    found: list[np.ndarray], share: float, window: int, seed: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Keep a share of the sequences apart; of a single long one its end."""
+_Pair = tuple[np.ndarray, np.ndarray]  # latents and condition of a file
+
+
+def _hold_out(found: list[_Pair], share: float, window: int, seed: int) -> tuple[list[_Pair], list[_Pair]]:
+    """Keep a share of the files apart; of a single long one its end."""
     if share <= 0:
         return found, []
     if len(found) == 1:
-        kept = max(window, round(share * len(found[0])))
-        if len(found[0]) < window + kept:
+        latents, condition = found[0]
+        kept = max(window, round(share * len(latents)))
+        if len(latents) < window + kept:
             return found, []
-        return [found[0][:-kept]], [found[0][-kept:]]
+        return [(latents[:-kept], condition[:-kept])], [(latents[-kept:], condition[-kept:])]
     count = min(max(1, round(share * len(found))), len(found) - 1)
     chosen = set(np.random.default_rng(seed).permutation(len(found))[:count].tolist())
     training = [sequence for index, sequence in enumerate(found) if index not in chosen]

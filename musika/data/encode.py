@@ -115,7 +115,7 @@ def check_output_folder(out: str | Path) -> Path:
     return folder
 
 
-def _targets(files: list[Path], source: Path, out: Path, ending: str) -> list[Path]:
+def target_paths(files: list[Path], source: Path, out: Path, ending: str) -> list[Path]:
     """Where each file's result goes: the same subfolder and name with another ending.
 
     Where two files of a folder would meet (``a.wav``, ``a.mp3``), each keeps its own ending in its result's name.
@@ -129,7 +129,7 @@ def _targets(files: list[Path], source: Path, out: Path, ending: str) -> list[Pa
     ]
 
 
-def _relative(path: Path, folder: Path) -> str:
+def relative_path(path: Path, folder: Path) -> str:
     """A path as seen from a folder."""
     try:
         return show_path(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix())
@@ -165,12 +165,12 @@ class _Progress:
         self._bar.close()
 
 
-def _skipped(path: Path, error: UserError) -> FileResult:
+def skipped(path: Path, error: UserError) -> FileResult:
     """The result for a file that cannot be used."""
     return FileResult(path, None, note=str(error).removeprefix(f"{show_path(path)}: "))
 
 
-def _check_any(results: list[FileResult], source: Path) -> None:
+def check_any(results: list[FileResult], source: Path) -> None:
     """Raise an error if no file could be used."""
     if any(result.target for result in results):
         return
@@ -220,21 +220,21 @@ def encode_folder(
     files, folder, root = audio_sources(source), check_output_folder(out), Path(source)
     codec_hash, results = codec.hash, []
     with _Progress(len(files), "encode", progress) as bar:
-        for path, target in zip(files, _targets(files, root, folder, LATENT_ENDING), strict=True):
+        for path, target in zip(files, target_paths(files, root, folder, LATENT_ENDING), strict=True):
             try:
                 with AudioReader(path, codec.sample_rate) as reader:
                     latents = np.concatenate(list(codec.encode_stream(bar.follow(reader.blocks(), reader.samples))))
             except UserError as error:
-                results.append(_skipped(path, error))
+                results.append(skipped(path, error))
             else:
-                origin = _relative(path, target.parent)
+                origin = relative_path(path, target.parent)
                 save_latents(
                     target, LatentFile(latents, codec_hash, codec.sample_rate, reader.samples, origin, codec_name)
                 )
                 note = "ends earlier than its header says" if reader.ended_early else ""
                 results.append(FileResult(path, target, reader.samples / codec.sample_rate, note))
             bar.next_file()
-    _check_any(results, root)
+    check_any(results, root)
     if root.is_dir():
         _write_manifest(results, codec_hash, codec_name, root, folder)
     return results
@@ -273,21 +273,21 @@ def decode_folder(
     files, folder, root = latent_sources(source), check_output_folder(out), Path(source)
     codec_hash, results = codec.hash, []
     with _Progress(len(files), "decode", progress) as bar:
-        for path, target in zip(files, _targets(files, root, folder, f".{ending}"), strict=True):
+        for path, target in zip(files, target_paths(files, root, folder, f".{ending}"), strict=True):
             try:
                 file = load_latents(path, codec_hash, codec_name)
                 blocks = codec.decode_stream(file.latents, noise=noise, samples=file.samples)
                 if target.exists() and (path.parent / file.source).resolve() == target.resolve():
                     raise UserError("its audio would replace the file that it was made from. Choose another --out.")
             except UserError as error:
-                results.append(_skipped(path, error))
+                results.append(skipped(path, error))
             else:
                 with AudioWriter(target, codec.sample_rate, samples=file.samples) as writer:
                     for block in bar.follow(blocks, file.samples):
                         writer.write(block)
                 results.append(FileResult(path, target, file.samples / codec.sample_rate))
             bar.next_file()
-    _check_any(results, root)
+    check_any(results, root)
     return results
 
 

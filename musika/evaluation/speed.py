@@ -155,6 +155,7 @@ def training_step(preset: Preset) -> float:
     """
     import keras
 
+    from musika.gan.conditioning import condition_columns
     from musika.gan.critic import build_critic
     from musika.gan.generator import build_generator
     from musika.training.latent_gan import LatentGan
@@ -166,9 +167,11 @@ def training_step(preset: Preset) -> float:
     gan = LatentGan(generator, build_critic(config), build_generator(config), settings)
     channels = {
         "real": 2 * config.codec.latent_channels,
-        "coordinates": 2 * config.generator.coordinate_channels,
+        "coordinates": 2 * config.generator.coordinate_channels + condition_columns(config),
         "noise": generator.noise_layers,
     }
+    if condition_columns(config):
+        channels["conditions"] = condition_columns(config)
     if settings.instance_noise > 0:
         channels["fake_noise"] = 2 * config.codec.latent_channels
     shape = settings.batch_size, window

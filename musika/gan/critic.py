@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from musika.config import Config
+from musika.gan.conditioning import condition_columns
 from musika.gan.generator import coarse_steps
 from musika.gan.layers import halve_time
 from musika.layers import HE_UNIFORM, convolution
@@ -53,8 +54,8 @@ def build_critic(config: Config, dtype: str | None = None) -> keras.Model:
         dtype: Precision of every layer, such as ``mixed_bfloat16``; None for Keras' global policy.
 
     Returns:
-        A model from latents `(batch, window_latents, 2 * latent_channels)` to judgements `(batch, 1)`, float32.
-        Its attribute ``noise_layers`` is 0.
+        A model from latents `(batch, window_latents, 2 * latent_channels)` to judgements `(batch, 1)`, float32; with
+        controls from `[latents, conditions (batch, window_latents, control columns)]`. Its ``noise_layers`` is 0.
 
     Raises:
         UserError: If the config's sizes do not fit together.
@@ -63,13 +64,17 @@ def build_critic(config: Config, dtype: str | None = None) -> keras.Model:
     coarse_steps(config)
     base = settings.base_channels
     latents = keras.Input((settings.window_latents, 2 * config.codec.latent_channels), name="latents")
-    features = convolution(3 * base, 4, "input", stride=2, dtype=dtype)(latents)
+    columns = condition_columns(config)
+    conditions = keras.Input((settings.window_latents, columns), name="conditions") if columns else None
+    seen = latents if conditions is None else ops.concatenate([latents, conditions], axis=-1)
+    features = convolution(3 * base, 4, "input", stride=2, dtype=dtype)(seen)
     features = ops.leaky_relu(features, SLOPE)
     for index, (width, kernel) in enumerate(critic_blocks(settings.small)):
         features = _residual_block(features, width * base, kernel, f"block{index}", dtype)
     features = ops.leaky_relu(convolution(7 * base, 3, "last", dtype=dtype)(features), SLOPE)
     flat = keras.layers.Flatten(dtype=dtype, name="flat")(features)
     judgement = keras.layers.Dense(1, kernel_initializer=HE_UNIFORM, dtype=dtype, name="judgement")(flat)
-    model = keras.Model(latents, ops.cast(judgement, "float32"), name="critic")
+    inputs = latents if conditions is None else [latents, conditions]
+    model = keras.Model(inputs, ops.cast(judgement, "float32"), name="critic")
     model.noise_layers = 0
     return model

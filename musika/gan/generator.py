@@ -2,7 +2,7 @@
 
 Patches that stand side by side on the coordinate path fit together because the critic always judges two
 neighbours at once. The graph is the published one: the coordinates, averaged to each layer's resolution, reach every
-layer through AdaIN.
+layer through AdaIN; controls stand beside them as more channels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from keras import ops
 
 from musika.checks import UserError
 from musika.config import Config
+from musika.gan.conditioning import check_controls, condition_columns
 from musika.gan.layers import AdaptiveNorm, halve_time, shuffle_to_time
 from musika.layers import HE_UNIFORM, NoiseColumns, convolution, upsampling
 
@@ -80,16 +81,18 @@ def build_generator(config: Config, dtype: str | None = None) -> keras.Model:
         dtype: Precision of every layer, such as ``mixed_bfloat16``; None for Keras' global policy.
 
     Returns:
-        A model from `[coordinates (batch, patch_latents, 2 * coordinate_channels), noise (batch, patch_latents,
-        noise_layers)]` to latents `(batch, patch_latents, 2 * latent_channels)`, float32. Its attribute
+        A model from `[coordinates (batch, patch_latents, 2 * coordinate_channels + control columns), noise (batch,
+        patch_latents, noise_layers)]` to latents `(batch, patch_latents, 2 * latent_channels)`, float32. Its attribute
         ``noise_layers`` is 10, and 2 more for each of ``refine_blocks``.
 
     Raises:
         UserError: If the config's sizes do not fit together.
     """
     settings = config.generator
+    check_controls(settings.controls)
     steps, base = coarse_steps(config), settings.base_channels
-    coordinates = keras.Input((settings.patch_latents, 2 * settings.coordinate_channels), name="coordinates")
+    columns = 2 * settings.coordinate_channels + condition_columns(config)
+    coordinates = keras.Input((settings.patch_latents, columns), name="coordinates")
     noise = keras.Input((settings.patch_latents, NOISE_LAYERS + 2 * settings.refine_blocks), name="noise")
     units = _Units(noise, settings.adain_shift, dtype)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from musika.config import Config
 from musika.data.crops import LatentCrops
+from musika.gan.conditioning import drop_controls
 from musika.gan.coordinates import counter_generator, training_coordinates
 
 # Streams of the counter-based generator, apart from those that play a piece.
@@ -18,6 +19,7 @@ STREAM_CROPS = 101
 STREAM_COORDINATES = 102
 STREAM_PATCH_NOISE = 103
 STREAM_INSTANCE_NOISE = 104
+STREAM_DROPPED_CONTROLS = 105
 # A rollback draws other numbers than the steps that failed: its streams are this far from the first ones.
 STREAMS_A_RESTART = 1000
 
@@ -54,8 +56,12 @@ class GanBatches:
         settings, window = self.config.generator_training, self.config.generator
         shift = STREAMS_A_RESTART * restarts
         crops = counter_generator(settings.seed, STREAM_CROPS + shift, step)
-        real = self.crops.draw(crops, settings.batch_size)
-        batch = {"real": real, **self.inputs(step, settings.batch_size, shift)}
+        real, conditions = self.crops.draw(crops, settings.batch_size)
+        batch = {"real": real}
+        if window.controls:
+            dropping = counter_generator(settings.seed, STREAM_DROPPED_CONTROLS + shift, step)
+            batch["conditions"] = conditions * drop_controls(dropping, window.controls, settings.batch_size)
+        batch |= self._inputs(step, settings.batch_size, shift, batch.get("conditions"))
         if settings.instance_noise > 0:
             noise = counter_generator(settings.seed, STREAM_INSTANCE_NOISE + shift, step)
             shape = (2, settings.batch_size, window.window_latents, 2 * self.config.codec.latent_channels)
@@ -73,14 +79,23 @@ class GanBatches:
             shift: Added to the streams' numbers.
 
         Returns:
-            ``coordinates`` and ``noise``, float32, window by window.
+            ``coordinates`` and ``noise``, float32, window by window; with controls as those of random real windows.
         """
+        conditions = None
+        if self.config.generator.controls:
+            crops = counter_generator(self.config.generator_training.seed, STREAM_CROPS + shift, step)
+            conditions = self.crops.draw(crops, count)[1]
+        return self._inputs(step, count, shift, conditions)
+
+    def _inputs(self, step: int, count: int, shift: int, conditions: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Coordinates, with the conditions beside them, and noise."""
         seed = self.config.generator_training.seed
         path = counter_generator(seed, STREAM_COORDINATES + shift, step)
         noise = counter_generator(seed, STREAM_PATCH_NOISE + shift, step)
         shape = (count, self.config.generator.window_latents, self.noise_layers)
+        coordinates = training_coordinates(path, self.config, count)
         return {
-            "coordinates": training_coordinates(path, self.config, count),
+            "coordinates": coordinates if conditions is None else np.concatenate([coordinates, conditions], axis=-1),
             "noise": noise.standard_normal(shape, np.float32),
         }
 

@@ -26,6 +26,7 @@ from musika.training.batches import GanBatches
 from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
 from musika.training.latent_gan import LatentGan
+from musika.training.take_over import take_over_weights
 from musika.training.run import Run
 from musika.upstream import TRAINING_WEIGHTS
 from musika.weights import load_weights
@@ -102,7 +103,7 @@ def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> N
     run that trained it has the run's critic. A critic of other sizes is left: a new one learns quickly.
     """
     if start.generator is not None:
-        generator.set_weights(start.generator.get_weights())
+        take_over_weights(generator, start.generator)
     if start.folder is None:
         return
     kept = start.metadata.get("training_networks", [])
@@ -112,8 +113,10 @@ def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> N
         return
     path = start.folder.parent / "last" / "critic.weights.h5"
     if path.is_file():
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            critic.load_weights(str(path))
+        with contextlib.suppress(OSError, ValueError, KeyError, UserError):
+            before = build_critic(start.config)
+            before.load_weights(str(path))
+            take_over_weights(critic, before)
 
 
 def _new_config(config: str | Path, codec: Preset, start: Preset | None, changes: dict[str, Any]) -> Config:
@@ -129,7 +132,10 @@ def _new_config(config: str | Path, codec: Preset, start: Preset | None, changes
             )
         # Its generator makes latents of one scale; a normalised preset stays normalised, by the new data's statistics.
         changes = {**changes, "normalise": bool(getattr(start.std, "ndim", 0))}
-        resolved = dataclasses.replace(resolved, generator=start.config.generator)
+        controls = resolved.generator.controls or start.config.generator.controls
+        resolved = dataclasses.replace(
+            resolved, generator=dataclasses.replace(start.config.generator, controls=controls)
+        )
     settings = dataclasses.replace(resolved.generator_training, **changes)
     check_settings(settings)
     return dataclasses.replace(
@@ -211,7 +217,8 @@ def train_generator(
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset))
     gan = build_gan(run.config, start_preset, xla)
     statistics = _prepare(latents, run.config, codec_preset)
-    crops = LatentCrops(latents.training, run.config.generator.window_latents, run.config.generator.mid_side)
+    settings = run.config.generator
+    crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)
     batches = GanBatches(crops, run.config, gan.generator.noise_layers)
     saves = GeneratorSaves(
         run,
@@ -254,11 +261,7 @@ def _folder(preset: Preset) -> Path:
 
 def _load_data(data: str | Path, codec: Preset, config: Config, say: Callable[[str], None]) -> LatentData:
     """Load the latents; say what is trained on, and what is left out and why."""
-    settings, window = config.generator_training, config.generator.window_latents
-    channels = 2 * config.codec.latent_channels
-    latents = load_latent_data(
-        data, codec.codec.hash, channels, window, settings.held_out, settings.seed, codec_name=codec.name
-    )
+    latents = load_latent_data(data, codec.codec.hash, config, codec.name)
     for name, reason in latents.skipped:
         say(f"left out: {name}: {reason}")
     counts = [sum(len(part) for part in parts) for parts in (latents.training, latents.held_out)]
@@ -267,6 +270,15 @@ def _load_data(data: str | Path, codec: Preset, config: Config, say: Callable[[s
         f"{len(latents.used)} latent files used, {len(latents.skipped)} left out; "
         f"{minutes[0]:.1f} minutes to train on, {minutes[1]:.1f} held out."
     )
+    controls = config.generator.controls
+    if controls and not any(part.any() for part in latents.conditions):
+        names = ", ".join(control.name for control in controls)
+        raise UserError(
+            f"the config has controls ({names}), but no latent file in {data} is annotated with one. Run"
+            f" `musika annotate {data}` first, or take the controls out of the config."
+        )
+    if controls:
+        say(f"controls {', '.join(control.name for control in controls)}: {latents.annotated} files are annotated.")
     return latents
 
 

@@ -68,8 +68,9 @@ class LatentGan(keras.Model):
     """Generator, critic and averaged generator, trained together by ``fit``.
 
     A batch is a dictionary: ``real`` `(batch, window, channels)`, ``coordinates`` `(batch, window,
-    2 * coordinate_channels)`, ``noise`` `(batch, window, noise_layers)`, and, when the config has instance noise,
-    ``fake_noise`` of the shape of ``real`` (the noise on ``real`` is in it already).
+    2 * coordinate_channels + control columns)`, ``noise`` `(batch, window, noise_layers)`, with controls ``conditions``
+    `(batch, window, control columns)` of the real windows, which the generated ones share, and, when the config has
+    instance noise, ``fake_noise`` of the shape of ``real`` (the noise on ``real`` is in it already).
 
     Attributes:
         generator: The trained generator.
@@ -163,7 +164,7 @@ class LatentGan(keras.Model):
         batch = {name: ops.convert_to_tensor(value) for name, value in data[0].items()}
         # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
         # penalty, and only the generated one is shared with the generator.
-        real_loss, real_logs, real_side = self._real_side(batch["real"])
+        real_loss, real_logs, real_side = self._real_side(batch["real"], batch.get("conditions"))
         fake_losses, fake_logs, (fake_side, toward_critic) = self._fake_side(batch)
         apply_gradients(
             self.critic_optimizer,
@@ -181,28 +182,30 @@ class LatentGan(keras.Model):
             "penalty_factor": self.penalty_factor.value + 0.0,  # a number of its own, not the variable
         }
 
-    def _real_side(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+    def _real_side(self, real: Tensor, conditions: Tensor | None) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         """The critic's loss on real latents with its penalty: loss, scalars, gradients by the critic."""
         every = self.settings.penalty_every
         if every == 1:
-            return self._real_gradients(real, penalised=True)
+            return self._real_gradients(real, conditions, penalised=True)
         due = ops.equal(ops.mod(self.critic_optimizer.iterations.value, every), 0)
         return ops.cond(
             due,
-            lambda: self._real_gradients(real, penalised=True),
-            lambda: self._real_gradients(real, penalised=False),
+            lambda: self._real_gradients(real, conditions, penalised=True),
+            lambda: self._real_gradients(real, conditions, penalised=False),
         )
 
-    def _real_gradients(self, real: Tensor, penalised: bool) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+    def _real_gradients(
+        self, real: Tensor, conditions: Tensor | None, penalised: bool
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         """The real side with or without the penalty."""
         weight = self.settings.penalty_max * self.settings.penalty_every
 
         def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
             if penalised:
-                scores, slope = input_gradient(self._score, real)
+                scores, slope = input_gradient(lambda windows: self._score(windows, conditions), real)
                 penalty = squared_slope(slope)
             else:
-                scores, penalty = self._score(real), ops.zeros(())
+                scores, penalty = self._score(real, conditions), ops.zeros(())
             loss = 0.5 * real_hinge(scores) + weight * self.penalty_factor.value * penalty
             return loss / replicas(), {"real_score": ops.mean(scores), "penalty": penalty}
 
@@ -215,7 +218,7 @@ class LatentGan(keras.Model):
             fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
             if "fake_noise" in batch:
                 fake = fake + batch["fake_noise"]
-            scores = self._score(fake)
+            scores = self._score(fake, batch.get("conditions"))
             losses = [0.5 * fake_hinge(scores) / replicas(), generator_hinge(scores) / replicas()]
             return losses, {"fake_score": ops.mean(scores)}
 
@@ -226,9 +229,10 @@ class LatentGan(keras.Model):
         """Make the two patches of each window apart and join them."""
         return join_patches(network([split_windows(coordinates), split_windows(noise)], training=training))
 
-    def _score(self, windows: Tensor) -> Tensor:
+    def _score(self, windows: Tensor, conditions: Tensor | None) -> Tensor:
         """The critic's scores in single precision."""
-        return ops.cast(self.critic(windows, training=True), "float32")
+        inputs = windows if conditions is None else [windows, conditions]
+        return ops.cast(self.critic(inputs, training=True), "float32")
 
     def _move_averages(self, real_score: Tensor, fake_score: Tensor) -> None:
         """Move the penalty's factor and the averaged generator by one step."""

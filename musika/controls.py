@@ -1,0 +1,177 @@
+"""The controls of one piece: what it was asked for, as curves over time and as the generator's channels."""
+
+from __future__ import annotations
+
+import math
+import warnings
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from musika.checks import UserError
+from musika.curves import Curve, FunctionCurve, PointCurve, make_curve, points_curve
+from musika.gan.conditioning import ControlTrack, encode_controls, value_at_place
+from musika.gan.coordinates import counter_generator
+from musika.settings import Config, ControlConfig
+
+STREAM_CONTROL = 4  # of the counter-based generator: the values that a piece draws for itself
+_MOST_TIMES = 10.0  # a value so many times the learned range's end is no tempo or density at all
+
+
+class OutOfRangeWarning(UserWarning):
+    """A control is asked for what the generator has not learned."""
+
+
+class PieceControls:
+    """What a piece is asked for.
+
+    Attributes:
+        curves: The curve of each control that is given; controls that are left out are missing.
+    """
+
+    def __init__(self, config: Config, seed: int, given: Mapping[str, Any], seconds: float | None = None) -> None:
+        """Make the curves.
+
+        Args:
+            config: The preset's config; ``generator.controls`` are what can be asked for.
+            seed: The piece's seed, for controls that draw a value when none is given.
+            given: Values by name, as `musika.curves.make_curve` takes them; None leaves a control out.
+            seconds: Length over which a line such as ``90:160`` goes.
+
+        Raises:
+            UserError: If there is no such control, or its value is impossible.
+        """
+        self._config = config
+        self._declared = {control.name: control for control in config.generator.controls}
+        for name in given:
+            if name not in self._declared:
+                known = ", ".join(self._declared) or "none"
+                raise UserError(f"this preset has no control {name!r}; it has: {known}. Choose another preset or control.")
+        self.curves: dict[str, Curve] = {}
+        for name, control in self._declared.items():
+            if name in given and given[name] is None:
+                continue
+            if name in given:
+                self.curves[name] = make_curve(given[name], name, seconds, config.latent_rate, control.classes)
+                _check_curve(control, self.curves[name])
+            elif control.drawn:
+                self.curves[name] = points_curve([(0.0, drawn_value(control, seed))], name, bool(control.classes))
+
+    @property
+    def clock(self) -> tuple[ControlConfig, Curve] | None:
+        """The control that drives the beat clock, with its curve; None when there is none."""
+        for name, curve in self.curves.items():
+            if self._declared[name].clock:
+                return self._declared[name], curve
+        return None
+
+    def beats(self, start: float, seconds: float) -> np.ndarray:
+        """The times of the requested beats: beat 0 is the piece's start.
+
+        Args:
+            start: Where to begin, in seconds.
+            seconds: How far.
+
+        Returns:
+            Seconds from the piece's start, rising; empty without a tempo.
+        """
+        if self.clock is None:
+            return np.zeros(0)
+        curve = self.clock[1]
+        grid = np.linspace(start, start + seconds, max(2, math.ceil(seconds * 32) + 1))
+        positions = curve.integral(grid) / 60.0
+        wanted = np.arange(math.ceil(positions[0] - 1e-9), math.floor(positions[-1] + 1e-9) + 1)
+        return _find_times(curve, wanted, grid, positions)
+
+    def condition(self, start_step: int, steps: int) -> np.ndarray:
+        """The generator's channels for a stretch of the piece.
+
+        Args:
+            start_step: First latent step; may be negative.
+            steps: Number of steps.
+
+        Returns:
+            `(steps, columns)` float32.
+        """
+        times = (np.arange(start_step, start_step + steps) + 0.5) / self._config.latent_rate
+        tracks = {}
+        for name, curve in self.curves.items():
+            control = self._declared[name]
+            if not control.clock:
+                tracks[name] = ControlTrack(curve.at(times))
+                continue
+            beats = curve.integral(times) / 60.0
+            bars = beats / control.beats_per_bar if control.beats_per_bar else np.full(steps, np.nan)
+            tracks[name] = ControlTrack(curve.at(times), beats, bars)
+        return encode_controls(self._config.generator.controls, tracks, steps)
+
+    def describe(self) -> dict[str, Any]:
+        """What was asked for, for a sidecar.
+
+        Returns:
+            For each declared control its points, a single number, a class's name, or None where it is left out or was
+            given by a function.
+        """
+        return {name: self._describe(name) for name in self._declared}
+
+    def _describe(self, name: str) -> Any:
+        curve, control = self.curves.get(name), self._declared[name]
+        points: list[list[Any]] | None = None if curve is None else curve.points()
+        if points is None:
+            return None
+        if control.classes:
+            points = [[at, control.classes[int(value)]] for at, value in points]
+        return points[0][1] if len(points) == 1 else points
+
+
+def drawn_value(control: ControlConfig, seed: int) -> float:
+    """The value that a piece draws for itself.
+
+    Args:
+        control: The control.
+        seed: The piece's seed.
+
+    Returns:
+        A value in the middle nine tenths of the learned range, a whole number where the range is wide; of a class, its
+        number.
+    """
+    random = counter_generator(seed, STREAM_CONTROL, zlib.crc32(control.name.encode()))
+    if control.classes:
+        return float(random.integers(len(control.classes)))
+    value = value_at_place(control, random.uniform(-0.9, 0.9))
+    return float(round(value)) if control.high - control.low >= 20 else value
+
+
+def _check_curve(control: ControlConfig, curve: Curve) -> None:
+    """Refuse impossible values and warn about unlearned ones."""
+    if control.classes or isinstance(curve, FunctionCurve):
+        values = curve.at(np.linspace(0.0, 60.0, 61)) if not control.classes else np.zeros(1)
+    else:
+        values = curve.values
+    if control.classes:
+        return
+    low, high = float(values.min()), float(values.max())
+    unit = f" {control.unit}" if control.unit else ""
+    learned = f"{control.low:g} to {control.high:g}{unit}"
+    positive = control.low > 0 and (control.clock or control.scaling == "log")
+    impossible = low <= 0 if positive else (control.low >= 0 and low < 0)
+    if impossible or high > _MOST_TIMES * max(abs(control.high), abs(control.low), 1e-9):
+        received = f"{low:g}" if impossible else f"{high:g}"
+        raise UserError(f"{control.name} must be a possible value; learned are {learned}. Received: {received}")
+    if low < control.low or high > control.high:
+        asked = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        warnings.warn(
+            f"{control.name} {asked} lies outside the learned range, {learned}: it may not be followed.",
+            OutOfRangeWarning,
+            stacklevel=4,
+        )
+
+
+def _find_times(curve: PointCurve | FunctionCurve, wanted: np.ndarray, grid: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    """Times at which the clock reaches whole beats: linear first, then two steps of Newton's method."""
+    times = np.interp(wanted, beats, grid)
+    for _ in range(2):
+        times = times - (curve.integral(times) / 60.0 - wanted) / np.maximum(curve.at(times) / 60.0, 1e-6)
+    return times
