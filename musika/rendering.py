@@ -150,6 +150,7 @@ def write_sidecar(piece: Piece, rendered: Rendered, start: float, seconds: float
         "config": preset.config.name,
         "seed": piece.seed,
         "truncation": piece.truncation,
+        "controls": piece.controls.describe(),
         "start": start,
         "seconds": seconds if rendered.complete else rendered.seconds,
         "precision": preset.codec.precision,

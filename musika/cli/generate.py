@@ -6,13 +6,14 @@ import argparse
 import secrets
 import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musika.checks import UserError, check_choice, check_integer, check_number
 
 if TYPE_CHECKING:
+    from musika.piece import Piece
     from musika.presets import Preset
     from musika.rendering import Rendered
 
@@ -34,6 +35,7 @@ class Settings:
     truncation: float = 2.0
     precision: str = "auto"
     out: str | None = None
+    controls: dict[str, Any] = field(default_factory=dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--start", type=float, metavar="S", help="where in the endless piece to begin, in seconds (default: 0)")
     add("--seed", type=int, metavar="N", help="which piece, 0 to 2**63 - 1 (default: drawn, and printed)")
     add("--truncation", type=float, metavar="T", help="low is typical, high is varied (default: 2)")
+    add("--tempo", metavar="BPM", help="a number, a line 90:160, a .csv with rows seconds,value, or none")
+    add("--note-density", metavar="N", help="onsets a second, likewise")
+    add("--control", action="append", default=[], metavar="NAME=VALUE", help="any other control that the preset has")
     add("--count", type=int, default=1, metavar="N", help="make N pieces; item k (from 0) has the seed plus k")
     add("--out", metavar="PATH", help="a folder, or a file ending in .wav, .flac, .ogg or .mp3 (default: a .wav here)")
     add("--spectrogram", action="store_true", help="also draw a picture of it (PATH.png)")
@@ -69,11 +74,13 @@ def run(args: argparse.Namespace) -> int:
         UserError: If an argument is out of its range, the preset cannot be loaded or a file cannot be written.
     """
     settings, origin = _settings(args)
+    settings = replace(settings, controls=settings.controls | _given_controls(args))
     count = check_integer(args.count, "count", 1, _MOST_ITEMS)
     seed = _check(settings, count)
     paths = _output_paths(settings, seed, count)
     with _Interrupts() as interrupts:
         preset = _load(settings, origin if args.checkpoint is None else None)
+        _say_warnings(preset, settings, seed)
         for index, path in enumerate(paths):
             if not _make(preset, path, replace(settings, seed=seed + index), args.spectrogram, interrupts):
                 return 130
@@ -108,9 +115,44 @@ def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, Any] | None
         return Settings(**given), None
     origin = read_sidecar(args.sidecar)
     recorded = {name: origin[name] for name in names if name != "out"}
-    if not given and args.count == 1:
+    recorded["controls"] = origin.get("controls", {})
+    if not given and not _given_controls(args) and args.count == 1:
         recorded["out"] = str(Path(args.sidecar).with_name(Path(str(origin["file"])).name))
     return Settings(**(recorded | given)), origin
+
+
+def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
+    """The controls that are asked for, by name; None for those that are to be left out."""
+    given = {"tempo": args.tempo, "note_density": args.note_density}
+    given = {name: value for name, value in given.items() if value is not None}
+    for text in args.control:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UserError(f"--control takes NAME=VALUE, such as --control tempo=128. Received: {text!r}")
+        given[name.strip().replace("-", "_")] = value.strip()
+    return {name: None if value.lower() == "none" else value for name, value in given.items()}
+
+
+def _say_warnings(preset: Preset, settings: Settings, seed: int) -> None:
+    """Say before anything is rendered what lies outside the learned ranges."""
+    import warnings
+
+    from musika.controls import OutOfRangeWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OutOfRangeWarning)
+        _piece(preset, replace(settings, seed=seed))
+    for warning in caught:
+        print(f"musika: {warning.message}", file=sys.stderr)
+    warnings.simplefilter("ignore", OutOfRangeWarning)
+
+
+def _piece(preset: Preset, settings: Settings) -> Piece:
+    """The piece that settings describe; a line such as 90:160 goes from its start to the render's end."""
+    from musika.piece import Piece
+
+    length = settings.start + settings.seconds
+    return Piece(preset, settings.seed, settings.truncation, settings.controls, length)
 
 
 def _check(settings: Settings, count: int) -> int:
@@ -181,7 +223,7 @@ def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, int
 
     from musika.rendering import picture_path, render_file, sidecar_path, write_sidecar
 
-    piece = preset.piece(settings.seed, settings.truncation)
+    piece = _piece(preset, settings)
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
     with tqdm(total=settings.seconds, desc=f"seed {piece.seed}", bar_format=form, leave=False, disable=None) as bar:
         interrupts.rendering = True
@@ -190,7 +232,8 @@ def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, int
     write_sidecar(piece, rendered, settings.start, settings.seconds, _lasting_name(preset, settings.checkpoint))
     speed = f"{rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
     length = _clock(rendered.seconds)
-    print(f"{path}: {length} of {preset.name}, seed {piece.seed}, made in {rendered.elapsed:.1f} s, {speed}")
+    asked = "".join(f", {_control_text(preset, name, value)}" for name, value in piece.controls.describe().items())
+    print(f"{path}: {length} of {preset.name}, seed {piece.seed}{asked}, made in {rendered.elapsed:.1f} s, {speed}")
     print(f"{sidecar_path(rendered.path)}: every setting; make it again with --from")
     if spectrogram and rendered.complete:
         from musika.audio.picture import draw_file
@@ -201,6 +244,22 @@ def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, int
     if not rendered.complete:
         print(_going_on(settings, piece.seed, rendered), file=sys.stderr)
     return rendered.complete
+
+
+def _control_text(preset: Preset, name: str, value: Any) -> str:
+    """A control as it is told to a person.
+
+    >>> from types import SimpleNamespace
+    >>> _control_text(SimpleNamespace(controls={"tempo": SimpleNamespace(unit="BPM")}), "tempo", [[0, 90.0], [9, 160.0]])
+    'tempo 90 to 160 BPM'
+    """
+    if value is None:
+        return f"{name.replace('_', ' ')} free"
+    if isinstance(value, list):
+        value = f"{value[0][1]:g} to {value[-1][1]:g}" if not isinstance(value[0][1], str) else "changing"
+    elif not isinstance(value, str):
+        value = f"{value:g}"
+    return f"{name.replace('_', ' ')} {value} {preset.controls[name].unit}".rstrip()
 
 
 def _lasting_name(preset: Preset, checkpoint: str) -> str:

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from musika.audio.reading import SAMPLE_RATE, read_audio, show_path
 from musika.checks import UserError, check_choice
 from musika.corpus.labels import labels_path, read_labels
+from musika.data import rhythm
 from musika.data.annotation import Array
 
 Floats = NDArray[np.float32]
+
+_LIBROSA_OCTAVES = 1.0  # standard deviation of its prior over tempi
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +135,51 @@ def read_events(recording: Recording) -> Events:
     return Events(labels.tempo, float(known), np.unique(labels.beats), np.unique(labels.bars), onsets)
 
 
+def hear_librosa(recording: Recording) -> Events:
+    """Listen with librosa: its beat tracker, and its onset envelope.
+
+    Its tempo, which knows some 20 values from 80 to 160 BPM, is refined by a line through the beats.
+
+    Args:
+        recording: The file.
+
+    Returns:
+        Tempo, beats and onsets.
+    """
+    import librosa
+    import scipy.stats
+
+    mono, rate = recording.mono, recording.sample_rate
+    envelope, frames = rhythm.onset_envelope(mono, rate)
+    prior = scipy.stats.lognorm(scale=rhythm.COMMON_TEMPO, s=_LIBROSA_OCTAVES * np.log(2))
+    hop = round(rate / frames)
+    tempo, beats = librosa.beat.beat_track(
+        onset_envelope=envelope, sr=rate, hop_length=hop, prior=prior, trim=False, units="time"
+    )
+    onsets = rhythm.find_onsets(mono, rate)
+    beats = np.maximum(np.asarray(beats, float) - rhythm.ONSET_DELAY_SECONDS, 0.0)
+    beats = np.unique(beats)
+    if len(beats) < 4:
+        return Events(onsets=onsets)
+    spread = np.median(np.abs(np.diff(beats) / np.median(np.diff(beats)) - 1))
+    return Events(rhythm.beats_tempo(beats), float(np.clip(1 - 10 * spread, 0, 1)), beats, onsets=onsets)
+
+
+def hear_comb(recording: Recording) -> Events:
+    """Listen with this package's own comb over tempi and steady pulse, see ``rhythm.py``.
+
+    Args:
+        recording: The file.
+
+    Returns:
+        Tempo, beats and onsets.
+    """
+    tempo, confidence, beats = rhythm.find_beats(recording.mono, recording.sample_rate)
+    return Events(tempo, confidence, beats, onsets=rhythm.find_onsets(recording.mono, recording.sample_rate))
+
+
 ANNOTATORS: dict[str, Annotator] = {
     "labels": Annotator(read_events, "tempo, beats, bars, onsets", "none: the labels beside the audio"),
+    "librosa": Annotator(hear_librosa, "tempo, beats, onsets", "ISC"),
+    "comb": Annotator(hear_comb, "tempo, beats, onsets", "MIT: this package's own"),
 }

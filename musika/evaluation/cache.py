@@ -88,9 +88,7 @@ def _content_hash(path: Path) -> str:
             while data := handle.read(_READ_BYTES):
                 digest.update(data)
     except OSError as error:
-        raise UserError(
-            f"{show_path(path)}: cannot be opened: {error.strerror or error}. Check the path."
-        ) from None
+        raise UserError(f"{show_path(path)}: cannot be opened: {error.strerror or error}. Check the path.") from None
     return digest.hexdigest()
 
 

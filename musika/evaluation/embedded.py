@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,19 @@ Windows = NDArray[np.float32]
 OpenEmbedding = Callable[[], "Embedding"]
 
 MOST_PROCESSES = 1024
-# What a worker process keeps from file to file.
-_opened: dict[OpenEmbedding, Embedding] = {}
+
+
+@functools.lru_cache(maxsize=2)
+def opened(open_embedding: OpenEmbedding) -> Embedding:
+    """Open an embedding, or give the one that is open.
+
+    Args:
+        open_embedding: Makes the embedding.
+
+    Returns:
+        The embedding; the same one for the same callable.
+    """
+    return open_embedding()
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ class EmbeddedSet:
             "source": self.source,
             "tracks": len(self.tracks),
             "windows": self.windows,
-            "seconds": round(self.seconds, 3),
+            "source_seconds": round(self.seconds, 3),
             "skipped": {show_path(item.source): item.note for item in self.results if item.target is None},
         }
 
@@ -75,9 +87,7 @@ def _embed_or_read(path: Path, open_embedding: OpenEmbedding, about: dict[str, A
         place = cache.place(path, about)
         found = cache.read(place)
         if found is None:
-            if open_embedding not in _opened:
-                _opened[open_embedding] = open_embedding()
-            found = embed_file(path, _opened[open_embedding])
+            found = embed_file(path, opened(open_embedding))
             cache.write(place, found)
         return found
     except CacheError:
@@ -86,21 +96,36 @@ def _embed_or_read(path: Path, open_embedding: OpenEmbedding, about: dict[str, A
         return str(error)
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent."""
+class _Worker:
+    """What a worker process keeps from file to file."""
+
+    open_embedding: OpenEmbedding
+
+
+def _start_worker(open_embedding: OpenEmbedding) -> None:
+    """Remember the embedding, and leave Ctrl-C to the parent."""
+    _Worker.open_embedding = open_embedding
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _map(work: partial[Embedded | str], files: Sequence[Path], processes: int) -> Iterator[Embedded | str]:
-    """Do the work on every file, in order; in fresh processes if there are more than one."""
+def _work(path: Path, about: dict[str, Any], folder: Path) -> Embedded | str:
+    """Do a file in a worker process."""
+    return _embed_or_read(path, _Worker.open_embedding, about, folder)
+
+
+def _map(
+    files: Sequence[Path], open_embedding: OpenEmbedding, about: dict[str, Any], folder: Path, processes: int
+) -> Iterator[Embedded | str]:
+    """Embed files in order; in fresh processes, which share no threads or locks, if there are more than one."""
     processes = min(processes, len(files))
     if processes == 1:
-        yield from map(work, files)
+        for path in files:
+            yield _embed_or_read(path, open_embedding, about, folder)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(processes, context, _start_worker, (open_embedding,))
     try:
-        yield from pool.map(work, files)
+        yield from pool.map(partial(_work, about=about, folder=folder), files)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -137,12 +162,11 @@ def embed_source(
 
     files = audio_sources(source)
     if about is None:
-        _opened[open_embedding] = open_embedding()
-        about = describe(_opened[open_embedding])
-    work = partial(_embed_or_read, open_embedding=open_embedding, about=about, folder=cache.folder)
+        about = describe(opened(open_embedding))
+    jobs = _map(files, open_embedding, about, cache.folder, processes)
     names, tracks, results = [], [], []
     root = Path(source)
-    done = tqdm(_map(work, files, processes), f"embed {root.name}", len(files), False, unit="file", disable=not progress)
+    done = tqdm(jobs, f"embed {root.name}", len(files), False, unit="file", disable=not progress)
     for path, outcome in zip(files, done, strict=True):
         if isinstance(outcome, str):
             results.append(skipped(path, UserError(outcome)))

@@ -126,11 +126,11 @@ def interval(estimate: float, draws: Sequence[float]) -> tuple[float, float]:
     Returns:
         Lower and upper end.
 
-    >>> interval(1.0, [2.0, 3.0, 4.0])
-    (0.05, 1.95)
+    >>> [round(end, 2) for end in interval(4.0, [2.0, 3.0, 4.0])]
+    [3.05, 4.95]
     """
     low, high = np.quantile(draws, _QUANTILES) - np.median(draws) + estimate
-    return round(float(low), 12), round(float(high), 12)
+    return float(low), float(high)
 
 
 def resample(rng: np.random.Generator, count: int) -> NDArray[np.int64]:

@@ -7,63 +7,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from musika.checks import UserError, check_choice
+from musika.evaluation.embeddings.registry import EMBEDDINGS, Entry
 
 if TYPE_CHECKING:
     from musika.evaluation.embeddings.base import Embedding
 
 DEFAULT = "logmel"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of an embedding before it is loaded.
-
-    Attributes:
-        rate: Sample rate in Hz and channels, for people.
-        window: Length of the audio behind one vector, in seconds, for people.
-        hop: Time from one vector to the next, in seconds, for people.
-        dimension: Numbers in a vector, for people.
-        licence: Of the weights.
-        needs: What has to be there.
-        note: What its distances may be compared with.
-        module: Where its class is.
-        kind: Name of the class.
-    """
-
-    rate: str
-    window: str
-    hop: str
-    dimension: str
-    licence: str
-    needs: str
-    note: str
-    module: str
-    kind: str
-
-    def row(self) -> dict[str, str]:
-        """The columns of `musika fad --list`."""
-        names = ("rate", "window", "hop", "dimension", "licence", "needs", "note")
-        return {name: getattr(self, name) for name in names}
-
-
-_HERE = "musika.evaluation.embeddings"
-EMBEDDINGS: dict[str, Entry] = {
-    "logmel": Entry(
-        "44100 Hz stereo",
-        "1.04 s",
-        "0.51 s",
-        "80",
-        "MIT",
-        "nothing",
-        "not comparable with published FAD; full band, stereo",
-        f"{_HERE}.logmel",
-        "LogMel",
-    ),
-}
+__all__ = ["DEFAULT", "EMBEDDINGS", "Entry", "load_embedding"]
 
 
 def load_embedding(name: str = DEFAULT, **options: Any) -> Embedding:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.checks import UserError
+from musika.evaluation.embeddings.registry import EMBEDDINGS
 
 Floats = NDArray[np.float32]
 
@@ -95,15 +96,11 @@ class Embedding(ABC):
         window_seconds: Length of the audio behind one vector.
         hop_seconds: Time from one vector to the next.
         dimension: Numbers in a vector.
-        licence: Of the weights, or of this package where there are none.
         weights_hash: Fingerprint of the weights; empty where there are none.
         settings: Everything else that the vectors depend on, as JSON can hold it.
-        note: What the distances may and may not be compared with.
     """
 
     name: ClassVar[str]
-    licence: ClassVar[str]
-    note: ClassVar[str]
     sample_rate: int
     channels: int
     window_seconds: float
@@ -111,6 +108,16 @@ class Embedding(ABC):
     dimension: int
     weights_hash: str
     settings: dict[str, Any]
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights, or of this package where there are none."""
+        return EMBEDDINGS[self.name].licence
+
+    @property
+    def note(self) -> str:
+        """What the distances may and may not be compared with."""
+        return EMBEDDINGS[self.name].note
 
     def embed(self, blocks: Iterable[NDArray]) -> Floats:
         """Embed a stream of audio.

@@ -36,8 +36,6 @@ class LogMel(Embedding):
     """
 
     name = "logmel"
-    licence = "MIT (part of musika)"
-    note = "not comparable with published FAD; full band and stereo, needs no weights"
 
     def __init__(self) -> None:
         self.sample_rate, self.channels = _SAMPLE_RATE, 2
