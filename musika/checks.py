@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class UserError(ValueError):
@@ -112,3 +114,25 @@ def check_exists(path: str | Path, what: str) -> Path:
     if not found.exists():
         raise UserError(f"{what} does not exist: {found}. Check the path.")
     return found
+
+
+def check_known(values: Mapping[Any, Any], known: Sequence[str], what: str) -> None:
+    """Check that a mapping has no unknown keys.
+
+    Args:
+        values: The mapping.
+        known: The keys that it may have.
+        what: What it describes, for the message.
+
+    Raises:
+        UserError: If there is an unknown key; the message names the nearest known one.
+
+    >>> check_known({"seed": 7}, ["seed", "style"], "a point")
+    """
+    import difflib
+
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}."
+            raise UserError(f"{what}: unknown key {key!r}; {hint}")

@@ -2,12 +2,12 @@
 
     seed --anchors--> coordinates --generator--> latents --codec--> audio
 
-A piece is a pure function of its preset, seed, truncation and controls. Any stretch of it, rendered alone, in any order, is to
-the byte the stretch of a longer render on the same machine. Three things make it so: all randomness is counted, not
-drawn one after another (``gan/coordinates.py``, ``autoencoder/graphs.py``); the generator makes groups of patches, and
-the codec makes blocks, that lie on fixed grids of absolute time and always have one shape; and what follows them,
-overlap-add and limiter, treats a sample the same wherever a stretch begins. Patches before time zero exist like any
-other, so a piece has no edge there.
+A piece is a pure function of its preset, seed, truncation, path and controls. Any stretch of it, rendered alone, in any
+order, is to the byte the stretch of a longer render on the same machine. Three things make it so: all randomness is
+counted, not drawn one after another (``gan/coordinates.py``, ``autoencoder/graphs.py``); the generator makes groups of
+patches, and the codec makes blocks, that lie on fixed grids of absolute time and always have one shape; and what
+follows them, overlap-add and limiter, treats a sample the same wherever a stretch begins. Patches before time zero
+exist like any other, so a piece has no edge there.
 
     >>> from musika.config import load_config
     >>> from musika.presets import random_preset
@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 
 from musika.checks import UserError, check_integer, check_number
 from musika.controls import PieceControls
-from musika.gan.coordinates import LARGEST_SEED, check_truncation, coordinates, patch_noise
+from musika.gan.coordinates import LARGEST_SEED, check_truncation, circular_coordinates, coordinates, patch_noise
+from musika.paths import make_path
 
 if TYPE_CHECKING:
+    from musika.loops import Loop
     from musika.presets import Preset
 
 Floats = NDArray[np.float32]
@@ -66,13 +68,16 @@ class Piece:
         seed: Which piece, from 0 to 2**63 - 1; None draws one.
         truncation: Bound of the normal numbers that a piece is made from: low is typical, high is varied.
         controls: What it is asked for by name, see `musika.curves.make_curve`; None leaves a control out.
-        seconds: Length over which a line such as ``"90:160"`` goes.
+        seconds: Length over which a line such as ``"90:160"`` goes, and glides of a path that say nothing.
+        path: Points to travel between instead of staying with the seed's music, see `musika.paths.make_path`. The seed,
+            which then draws noise and controls only, is the first point's when left out.
 
     Attributes:
         preset: The preset.
         seed: The seed.
         truncation: The truncation.
         controls: What it is asked for, as curves.
+        path: The path; None where the music stays with the seed's.
 
     Raises:
         UserError: If the preset has no generator, the seed or truncation is out of range, or a control is impossible.
@@ -85,6 +90,7 @@ class Piece:
         truncation: float = DEFAULT_TRUNCATION,
         controls: Mapping[str, Any] | None = None,
         seconds: float | None = None,
+        path: Any = None,
     ):
         if preset.generator is None:
             raise UserError(
@@ -93,8 +99,13 @@ class Piece:
             )
         self.preset = preset
         self._noise_layers = preset.generator.noise_layers
-        self.seed = secrets.randbelow(_DRAWN_SEEDS) if seed is None else check_integer(seed, "seed", 0, LARGEST_SEED)
+        self.path = None if path is None else make_path(path, seconds)
+        if seed is None:
+            seed = secrets.randbelow(_DRAWN_SEEDS) if self.path is None else self.path.stops[0].point.seed
+        self.seed = check_integer(seed, "seed", 0, LARGEST_SEED)
         self.truncation = check_truncation(truncation)
+        if self.path is not None:
+            self.path.check_styles(preset.config, self.truncation)
         self.controls = PieceControls(preset.config, self.seed, controls or {}, seconds)
         self._group = functools.lru_cache(maxsize=4)(self._make_group)
 
@@ -123,11 +134,39 @@ class Piece:
         config, layers = self.preset.config, self._noise_layers
         patch, first = config.generator.patch_latents, group * _GROUP_PATCHES
         steps = _GROUP_PATCHES * patch
-        path = coordinates(config, self.seed, first * patch, steps, self.truncation)
-        path = np.concatenate([path, self.controls.condition(first * patch, steps)], axis=1)
+        places = self._coordinates(first * patch, steps)
+        inputs = np.concatenate([places, self.controls.condition(first * patch, steps)], axis=1)
         noise = [patch_noise(config, self.seed, first + index, layers) for index in range(_GROUP_PATCHES)]
-        latents = self.preset.generate(path.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise))
+        latents = self.preset.generate(inputs.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise))
         return latents.reshape(_GROUP_PATCHES * patch, -1)
+
+    def _coordinates(self, start_step: int, steps: int) -> Floats:
+        """What the generator is told about a stretch, but for the controls."""
+        if self.path is not None:
+            return self.path.coordinates(self.preset.config, start_step, steps, self.truncation)
+        return coordinates(self.preset.config, self.seed, start_step, steps, self.truncation)
+
+    def circular_patch(self, index: int, turns: NDArray[np.float64], steps: int, condition: Floats) -> Floats:
+        """Make one patch of a loop.
+
+        Args:
+            index: Which patch of the loop.
+            turns: The places of its steps, in turns of the loop.
+            steps: Latent steps of the whole loop.
+            condition: The controls there, as channels.
+
+        Returns:
+            float32 array of shape ``(patch_latents, 2 * latent_channels)``.
+        """
+        config = self.preset.config
+        if self.path is not None:
+            places = self.path.circular_coordinates(config, turns, steps, self.truncation)
+        else:
+            places = circular_coordinates(config, self.seed, turns, steps, self.truncation)
+        inputs = np.concatenate([places, condition], axis=1)
+        noise = patch_noise(config, self.seed, index, self._noise_layers)
+        # A group of the usual size needs no other graph; what stands beside a patch in it does not touch it.
+        return self.preset.generate(np.stack([inputs] * _GROUP_PATCHES), np.stack([noise] * _GROUP_PATCHES))[0]
 
     def play(self, start: int, stop: int | None = None) -> Generator[Floats, None, None]:
         """Play from one sample to another: what `render` and `stream` share.
@@ -140,6 +179,24 @@ class Piece:
             Iterator over consecutive blocks, float32 of shape ``(samples, 2)``.
         """
         return self.preset.codec.play(self.latents, start, stop, noise_seed=self.seed)
+
+    def loop(self, seconds: float | None = None, bars: int | None = None, on_beat: bool = False) -> Loop:
+        """Make a seamless loop of this music. See `musika.loops.Loop`.
+
+        Args:
+            seconds: Its length; or
+            bars: its length in bars of the piece's tempo.
+            on_beat: Whether to begin exactly on beat one, and not in the calm shortly before.
+
+        Returns:
+            The loop.
+
+        Raises:
+            UserError: If the length is impossible, or a control does not end where it begins.
+        """
+        from musika.loops import Loop
+
+        return Loop(self, seconds, bars, on_beat)
 
     def render(self, start: float = 0.0, seconds: float = 60.0) -> Floats:
         """Render a stretch into one array.

@@ -109,12 +109,21 @@ class Preset:
         """What a piece can be asked for, by name."""
         return {control.name: control for control in self.config.generator.controls}
 
-    def piece(self, seed: int | None = None, truncation: float = DEFAULT_TRUNCATION, **controls: Any) -> Piece:
+    def piece(
+        self,
+        seed: int | None = None,
+        truncation: float = DEFAULT_TRUNCATION,
+        path: Any = None,
+        seconds: float | None = None,
+        **controls: Any,
+    ) -> Piece:
         """Make a piece. See `musika.piece.Piece`.
 
         Args:
             seed: Which piece, from 0 to 2**63 - 1; None draws one.
             truncation: Bound of the normal numbers that the piece is made from.
+            path: Points to travel between, such as ``[7, 12, 7]``, see `musika.paths.make_path`.
+            seconds: Length over which a line such as ``"90:160"`` goes, and a path's glides that say nothing.
             **controls: What it is asked for, such as ``tempo=128``: a number, points (seconds, value), an array with a
                 value a latent step, a function of seconds, or None to leave a control out.
 
@@ -124,7 +133,7 @@ class Preset:
         Raises:
             UserError: If there is no generator, no such control, or something is out of range.
         """
-        return Piece(self, seed, truncation, controls)
+        return Piece(self, seed, truncation, controls, seconds, path)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from musika.audio.writing import AudioWriter, replacing
 from musika.checks import UserError
 from musika.version import __version__
 
 if TYPE_CHECKING:
+    from musika.loops import Loop
     from musika.piece import Piece
 
 FORMAT = 1
+_LATENT_BLOCK = 4096  # steps that are written at once
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,20 @@ def picture_path(path: str | Path) -> Path:
     return Path(f"{path}.png")
 
 
+def latents_path(path: str | Path) -> Path:
+    """Name the latent file of an audio file.
+
+    Args:
+        path: The audio file.
+
+    Returns:
+        The same name with ``.npz`` after it.
+    """
+    return Path(f"{path}.npz")
+
+
 def render_file(
-    piece: Piece,
+    piece: Piece | Loop,
     path: str | Path,
     start: float,
     seconds: float,
@@ -89,7 +105,7 @@ def render_file(
     """Render a stretch of a piece into a file, in flat memory.
 
     Args:
-        piece: The piece.
+        piece: The piece, or a loop, which plays turn after turn.
         path: The file; its ending is its format.
         start: Where the stretch begins, in seconds.
         seconds: Its length.
@@ -122,7 +138,7 @@ def render_file(
     return Rendered(Path(path), writer.written, piece.sample_rate, elapsed, writer.written == samples, end)
 
 
-def write_sidecar(piece: Piece, rendered: Rendered, start: float, seconds: float, checkpoint: str) -> Path:
+def write_sidecar(piece: Piece | Loop, rendered: Rendered, start: float, seconds: float, checkpoint: str) -> Path:
     """Write down every setting of a render.
 
     Args:
@@ -138,6 +154,8 @@ def write_sidecar(piece: Piece, rendered: Rendered, start: float, seconds: float
     Raises:
         UserError: If it cannot be written.
     """
+    from musika.loops import Loop
+
     preset = piece.preset
     values = {
         "format": FORMAT,
@@ -151,6 +169,8 @@ def write_sidecar(piece: Piece, rendered: Rendered, start: float, seconds: float
         "seed": piece.seed,
         "truncation": piece.truncation,
         "controls": piece.controls.describe(),
+        "path": piece.path.describe() if piece.path else None,
+        "loop": piece.describe() | {"turns": round(seconds / piece.turn_seconds)} if isinstance(piece, Loop) else None,
         "start": start,
         "seconds": seconds if rendered.complete else rendered.seconds,
         "precision": preset.codec.precision,
@@ -163,6 +183,39 @@ def write_sidecar(piece: Piece, rendered: Rendered, start: float, seconds: float
     with replacing(path) as aside:
         aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def save_piece_latents(piece: Piece | Loop, path: str | Path, start: float, seconds: float) -> Path:
+    """Save the latents that a stretch was decoded from, in flat memory.
+
+    They begin with the step in which the stretch begins, so what is decoded from them may begin up to one step earlier.
+
+    Args:
+        piece: The piece or loop. Of a loop, they are counted from its beat one, before it was brought to its exact
+            length.
+        path: The file, ending in ``.npz``.
+        start: Where the stretch begins, in seconds.
+        seconds: Its length.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    from musika.data.latent_tools import save_blocks
+    from musika.data.latents import LatentFile
+
+    codec, rate = piece.preset.codec, piece.sample_rate
+    hop, channels = codec.config.latent_hop, 2 * codec.config.codec.latent_channels
+    first = round(start * rate) // hop
+    samples = round((start + seconds) * rate) - first * hop
+    steps = codec.steps_for(samples)
+    blocks = (piece.latents(first + done, min(_LATENT_BLOCK, steps - done)) for done in range(0, steps, _LATENT_BLOCK))
+    empty = np.zeros((0, channels), np.float32)
+    source = Path(path).name.removesuffix(Path(path).suffix)
+    save_blocks(path, blocks, steps, LatentFile(empty, codec.hash, rate, samples, source, piece.preset.name))
+    return Path(path)
 
 
 def read_sidecar(path: str | Path) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class CompactWidths:
         head: Width of the last hidden layer before the magnitude and phase heads.
         phase_recurrence: Lowest bins whose phase is carried on from frame to frame by a learned recurrence; 0 is none.
         phase_window: Frames that the recurrence looks back over, a power of two; at most what the context covers.
+        phase_width: Width of the network that drives the recurrence.
+        phase_blocks: Residual blocks in it; block ``i`` has dilation ``2 ** i``.
         level2_frame: Channels to which a frame is projected before frames are joined to a patch.
         level2_hidden: Width of the networks that run at the latent rate.
         level2_blocks: Residual blocks in each of them.
@@ -59,6 +61,8 @@ class CompactWidths:
     head: int = 384
     phase_recurrence: int = 0
     phase_window: int = 32
+    phase_width: int = 96
+    phase_blocks: int = 3
     level2_frame: int = 128
     level2_hidden: int = 512
     level2_blocks: int = 2
@@ -109,6 +113,8 @@ class ControlConfig:
         classes: Names of the classes, for a control that is a choice; its range is not used then.
         clock: Whether its value is a tempo in beats a minute that drives the beat clock.
         beats_per_bar: Beats in a bar of that clock; 0 where bars are not known.
+        events: Whether its value is a number of onsets a second that drives an event clock: the generator is told where
+            each onset falls.
         drop: Share of the training examples in which it is left out, so that music can be made without it.
         drawn: Whether a piece that is not told its value draws one from its seed, within the learned range.
     """
@@ -124,6 +130,7 @@ class ControlConfig:
     classes: tuple[str, ...] = ()
     clock: bool = False
     beats_per_bar: int = 0
+    events: bool = False
     drop: float = 0.15
     drawn: bool = False
 
@@ -181,7 +188,14 @@ class GeneratorTrainingConfig:
         penalty_max: Weight of the gradient penalty when its adaptive factor is 1.
         penalty_every: Steps between two gradient penalties; the weight is multiplied by it.
         penalty_step: Change of the adaptive factor a step.
+        penalty_certainty: Certainty of the critic (see ``training/penalty.py``) above which the factor rises.
         instance_noise: Standard deviation of the noise added to real and generated latents.
+        cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
+            latents alike (half of the windows), so that it cannot learn a small folder by heart. Published: none.
+        critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
+            critic that it grew up with.
+        frozen: Layers that keep their weights, by the beginnings of their names, such as ``critic.block0``.
+        patience: Saves without a better score after which a fine-tuning ends; 0 for none.
         normalise: Whether latents are normalised by channel; the statistics go into the preset.
         emphasis: With ``normalise`` and a compact codec, exponent of each latent channel's share of the level-1 signal
             in its size to the GAN: 0 makes all channels equal, 1 leaves principal components their natural size.
@@ -202,7 +216,12 @@ class GeneratorTrainingConfig:
     penalty_max: float = 10.0
     penalty_every: int = 1
     penalty_step: float = 1e-4
+    penalty_certainty: float = 0.9
     instance_noise: float = 0.0
+    cutout: float = 0.0
+    critic_first: int = 0
+    frozen: tuple[str, ...] = ()
+    patience: int = 0
     normalise: bool = False
     emphasis: float = 0.0
     mixed_precision: str = "auto"
@@ -224,12 +243,15 @@ class CodecPhaseConfig:
         difference: Weight of the losses on differences over frequency and time.
         waveform: Weight of the multi-scale spectral distance of the re-synthesised waveform.
         phasor: Weight of the amplitude-weighted cosine distance to the true phase.
+        low_phasor: Weight of the phase distance in the bins of the phase recurrence alone.
+        low_waveform: Weight of the spectral distance of what these bins sound like.
+        low_onsets: Weight of what is missing to a full correlation of onset envelopes below 150 Hz.
         latent: Weight of the distance of level-1 latents.
         adversarial: Weight of the critic's judgement.
         adversarial_from: Share of the steps after which the critic judges.
         through_level2: Share of the crops whose level-1 latents pass through level 2 (phases of the level-1 decoder).
         trains: Networks trained in this phase, instead of the published recipe's: of ``level1_encoder``,
-            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``.
+            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``; or a part of one, as ``level1_decoder/low_phase``.
     """
 
     steps: int = 0
@@ -240,6 +262,9 @@ class CodecPhaseConfig:
     difference: float = 1.0
     waveform: float = 0.0
     phasor: float = 0.0
+    low_phasor: float = 0.0
+    low_waveform: float = 0.0
+    low_onsets: float = 0.0
     latent: float = 0.0
     adversarial: float = 0.0
     adversarial_from: float = 0.5
@@ -263,6 +288,7 @@ class CodecTrainingConfig:
         level1_phase: Phase 2, level 1's phase with the encoder frozen, adversarial.
         level2_latent: Phase 3, level 2 on level-1 latents.
         level2_signal: Phase 4, level 2 through the frozen level-1 decoder.
+        level1_low_phase: The phase recurrence of the compact level-1 decoder alone, on the lowest bins alone.
         order: The order in which the phases run.
     """
 
@@ -277,6 +303,7 @@ class CodecTrainingConfig:
     level1_phase: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     level2_latent: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     level2_signal: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
+    level1_low_phase: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     order: tuple[str, ...] = ("level1_magnitude", "level1_phase", "level2_latent", "level2_signal")
 
 

@@ -22,6 +22,7 @@ from musika.checks import UserError
 Floats = NDArray[np.float32]
 
 _COLUMNS, _ROWS = 1200, 360
+_WAVE_ROWS, _STRIP_ROWS = 90, 180  # of a player's strip: waveform, mel bands
 _LOWEST_HZ = 30.0
 _RANGE_DB = 80.0  # what is more than this below the loudest spot is black
 _FFT_LENGTH = 4096  # 11 Hz a bin at 44.1 kHz: neighbouring piano keys come apart from 200 Hz up
@@ -72,14 +73,13 @@ class _Columns:
         return np.clip(level - max(level.max(), -60.0), -_RANGE_DB, 0.0).transpose(0, 2, 1)
 
 
-def _log_rows(sample_rate: int) -> tuple[Floats, NDArray[np.float64]]:
-    """Weights ``(rows, bins)`` from linear to logarithmic frequency, and the rows' borders in Hz.
+def _row_weights(borders: NDArray[np.float64], sample_rate: int) -> Floats:
+    """Weights ``(rows, bins)`` from linear frequency to rows between borders in Hz.
 
     A row takes the mean of the bins inside it, or interpolates between the two nearest where bins lie wider apart.
     """
-    borders = np.geomspace(_LOWEST_HZ, sample_rate / 2, _ROWS + 1)
     places = borders * _FFT_LENGTH / sample_rate
-    weights = np.zeros((_ROWS, _FFT_LENGTH // 2 + 1), np.float32)
+    weights = np.zeros((len(borders) - 1, _FFT_LENGTH // 2 + 1), np.float32)
     for row, (low, high) in enumerate(pairwise(places)):
         bins = np.arange(int(np.ceil(low)), int(np.ceil(high)))
         if len(bins):
@@ -88,7 +88,13 @@ def _log_rows(sample_rate: int) -> tuple[Floats, NDArray[np.float64]]:
             centre = (low + high) / 2
             weights[row, int(centre)] = 1 - centre % 1
             weights[row, int(centre) + 1] = centre % 1
-    return weights, borders
+    return weights
+
+
+def _log_rows(sample_rate: int) -> tuple[Floats, NDArray[np.float64]]:
+    """Weights ``(rows, bins)`` to logarithmic frequency, and the rows' borders in Hz."""
+    borders = np.geomspace(_LOWEST_HZ, sample_rate / 2, _ROWS + 1)
+    return _row_weights(borders, sample_rate), borders
 
 
 def _clock(seconds: float) -> str:
@@ -186,3 +192,35 @@ def draw_file(audio_path: str | Path, path: str | Path, start: float = 0.0, titl
     """
     with AudioReader(audio_path) as reader:
         save_spectrogram(path, reader.blocks(), samples=reader.samples, start=start, title=title)
+
+
+def draw_strip(audio_path: str | Path, path: str | Path) -> None:
+    """Draw what a player shows: the waveform above the log-mel spectrogram, edge to edge, so that place means time.
+
+    Args:
+        audio_path: The audio file, of any length.
+        path: The picture, a PNG; its folder is made if need be.
+
+    Raises:
+        UserError: If the file cannot be read, or the picture not be written.
+    """
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
+
+    with AudioReader(audio_path) as reader:
+        rate, samples = reader.sample_rate, reader.samples
+        columns, peaks, done = _Columns(samples, 2), np.zeros(_COLUMNS, np.float32), 0
+        for block in reader.blocks():
+            columns.add(block)
+            places = (done + np.arange(len(block), dtype=np.int64)) * _COLUMNS // samples
+            np.maximum.at(peaks, np.minimum(places, _COLUMNS - 1), np.abs(block).max(axis=1))
+            done += len(block)
+    top_mel = 2595 * np.log10(1 + rate / 2 / 700)  # O'Shaughnessy's formula
+    borders = 700 * (10 ** (np.linspace(0, top_mel, _STRIP_ROWS + 1) / 2595) - 1)
+    levels = columns.decibels(_row_weights(borders, rate)).mean(axis=0)
+    levels = levels[::-1, np.arange(_COLUMNS) * levels.shape[1] // _COLUMNS]
+    heights = np.abs(np.linspace(1, -1, _WAVE_ROWS))[:, None]
+    wave = np.where(heights <= np.maximum(peaks, 1 / _WAVE_ROWS), -12.0, -_RANGE_DB)
+    colours = colormaps["magma"](1 + np.concatenate([wave, levels]) / _RANGE_DB)
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        imsave(handle, (255 * colours[..., :3]).astype(np.uint8), format="png", pil_kwargs={"compress_level": 2})

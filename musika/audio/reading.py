@@ -61,7 +61,7 @@ def resampled_length(samples: int, rate: int, sample_rate: int = SAMPLE_RATE) ->
     return (2 * samples * sample_rate + rate) // (2 * rate)
 
 
-def find_files(folder: str | Path, endings: Collection[str]) -> list[Path]:
+def find_files(folder: str | Path, endings: Collection[str] | None) -> list[Path]:
     """Find the files with certain endings in a folder and its subfolders.
 
     Endings count in upper and lower case. Links to folders are followed, each folder is visited once. Hidden files
@@ -69,7 +69,7 @@ def find_files(folder: str | Path, endings: Collection[str]) -> list[Path]:
 
     Args:
         folder: The folder.
-        endings: The endings, in lower case, with their dot.
+        endings: The endings, in lower case, with their dot; None for every file.
 
     Returns:
         Paths that begin with ``folder``, sorted by folder and name.
@@ -96,7 +96,7 @@ def find_files(folder: str | Path, endings: Collection[str]) -> list[Path]:
         visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in endings:
+            if not name.startswith(".") and (endings is None or Path(name).suffix.lower() in endings):
                 found.append(Path(here) / name)
     return sorted(found, key=lambda path: path.parts)
 

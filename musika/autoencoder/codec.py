@@ -239,19 +239,10 @@ class Codec:
     def decode_stream(
         self, latents: Floats, noise: bool = True, samples: int | None = None, seed: int = 0
     ) -> Iterator[Floats]:
-        """Decode latents in flat memory. Arguments are those of `decode`.
-
-        Args:
-            latents: Array of shape ``(steps, 2 * latent_channels)``.
-            noise: Whether the decoders add their noise.
-            samples: Length of the result; as much as the latents hold when left out.
-            seed: Seed of the noise.
+        """Decode latents in flat memory. Arguments and errors are those of `decode`.
 
         Returns:
             Iterator over consecutive pieces of the waveform.
-
-        Raises:
-            UserError: If the latents have a wrong shape or hold a NaN, or do not reach as far as ``samples``.
         """
         latents = np.asarray(latents, dtype=np.float32)
         channels = 2 * self.config.codec.latent_channels
@@ -297,18 +288,27 @@ class Codec:
         last = None if stop is None else (end - 1) // size
         blocks = itertools.count(first) if last is None else iter(range(first, int(last) + 1))
         tail = np.zeros((settings.overlap, 2), np.float32)
-        for block, parts in self._decoded_blocks(source, blocks if end > head else iter(()), noise_seed):
-            wave = self._synthesise(*parts)
+        for block, parts in self.decoded_blocks(source, blocks if end > head else iter(()), noise_seed):
+            wave = self.synthesise(*parts)
             wave[: settings.overlap] += tail
             tail = wave[size:].copy()
             cut = slice(max(head - block * size, 0), min(end - block * size, size))
             if cut.start < cut.stop:
                 yield limiter.soft_limit(np.ascontiguousarray(wave[cut]))
 
-    def _decoded_blocks(
+    def decoded_blocks(
         self, source: LatentSource, blocks: Iterator[int], noise_seed: int | None
     ) -> Iterator[tuple[int, tuple[Floats, Floats]]]:
-        """Run the decoders one block ahead of whoever takes the results."""
+        """Run the decoders one block ahead of whoever takes the results.
+
+        Args:
+            source: Gives latents for a first step and a count, see `play`.
+            blocks: Which blocks.
+            noise_seed: Seed of the decoders' noise; None leaves the noise out.
+
+        Yields:
+            The block's number, and what `synthesise` takes.
+        """
         precision = self.precision
 
         def work(block: int) -> tuple[int, tuple[Floats, Floats]]:
@@ -346,8 +346,16 @@ class Codec:
         margin = codec.context_latents * codec.frames_per_latent
         return first[:, margin : frames - margin], second[:, margin : frames - margin]
 
-    def _synthesise(self, first: Floats, second: Floats) -> Floats:
-        """The waveform of what `_run_decoders` gave."""
+    def synthesise(self, first: Floats, second: Floats) -> Floats:
+        """Make the waveform of decoded frames; of some of a block's frames too.
+
+        Args:
+            first: Scaled log-magnitudes, or real parts, of shape ``(2, frames, bins)``.
+            second: Phase, or imaginary parts.
+
+        Returns:
+            float32 waveform of ``frames * hop_length + overlap`` samples, not limited.
+        """
         if not graphs.gives_spectrum(self.networks["level1_decoder"]):
             return spectral.synthesise_scaled(first, second, self.config.spectral)
         spectrum = np.empty(first.shape, np.complex64)

@@ -3,7 +3,8 @@
 Level 1 maps a frame of soft-floored, weighted log-magnitudes to its principal components; level 2 maps a patch of
 ``frames_per_latent`` such frames to the principal components of patches. Around both lies a residual network that
 starts near zero, so the codec is usable as soon as the components are measured (seconds) and training only improves
-it. Phase has no linear path: it is learned, as cosine and sine of each bin, referred to the middle of its frame.
+it. Phase has no linear path: it is learned, as cosine and sine of each bin, referred to the middle of its frame; in
+the lowest bins, where tones are resolved and ring longest, it is carried on from frame to frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from musika.autoencoder.phase_recurrence import windowed_recurrence
 from musika.config import Config
 
 _EMPHASIS_CORNER_HZ = 300.0  # pre-emphasis of about 3.6 dB an octave above it, as hearing weighs broadband noise
@@ -22,6 +24,8 @@ _EMPHASIS_TOP_HZ = 12000.0
 _EMPHASIS_POWER = 0.3
 _WEIGHT_CORNER_HZ = 1500.0  # bins above it are many and weigh less each
 _SMALL = 1e-3  # variance scale of residual outputs: near zero at the start
+_DEVIATION_BINS = 1.5  # how far from a bin's centre the tone may lie that dominates it: about its main lobe
+_DECAY_START = 2.0  # the recurrence first keeps sigmoid(2) = 0.88 of its state from frame to frame
 _LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
 
 
@@ -130,25 +134,31 @@ class Components(layers.Layer):
         return ops.matmul(x - self.mean, self.basis) / self.scale
 
 
+def _dense(units: int, dtype: Any, scale: float = 1.0, **kwargs: Any) -> layers.Dense:
+    return layers.Dense(units, kernel_initializer=keras.initializers.VarianceScaling(scale), dtype=dtype, **kwargs)
+
+
+def _blocks(count: int, width: int, dtype: Any, dilated: bool = True) -> list[ResidualBlock]:
+    """Residual blocks, the next with twice the dilation."""
+    return [
+        ResidualBlock(width, 2**index if dilated else 1, dtype=dtype, name=f"block{index}") for index in range(count)
+    ]
+
+
 @keras.saving.register_keras_serializable("musika")
 class ResidualBlock(layers.Layer):
     """``x + dense(silu(conv3(normalise(x))))`` with an output that starts small."""
 
     def __init__(self, width: int, dilation: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.normalise = layers.LayerNormalization(dtype=self.dtype_policy)
-        self.convolve = layers.Conv1D(width, 3, dilation_rate=dilation, padding="same", dtype=self.dtype_policy)
-        self.project = layers.Dense(
-            width, kernel_initializer=keras.initializers.VarianceScaling(0.1), dtype=self.dtype_policy
-        )
+        policy = self.dtype_policy
+        self.normalise = layers.LayerNormalization(dtype=policy, name="normalise")
+        self.convolve = layers.Conv1D(width, 3, dilation_rate=dilation, padding="same", dtype=policy, name="convolve")
+        self.project = _dense(width, policy, 0.1, name="project")
 
     def call(self, x: Any) -> Any:
         """Map `(batch, time, width)` to the same shape."""
         return x + self.project(ops.silu(self.convolve(self.normalise(x))))
-
-
-def _dense(units: int, dtype: Any, scale: float = 1.0, **kwargs: Any) -> layers.Dense:
-    return layers.Dense(units, kernel_initializer=keras.initializers.VarianceScaling(scale), dtype=dtype, **kwargs)
 
 
 class _Network(keras.Model):
@@ -164,10 +174,10 @@ class Level1Encoder(_Network):
         super().__init__(dtype=dtype, **kwargs)
         widths = config.codec.compact
         self.soft_floor = SoftFloor(config)
-        self.components = Components(config.spectral.bins, config.codec.level1_channels)
-        self.first = _dense(widths.level1_hidden, dtype)
-        self.second = _dense(widths.level1_hidden, dtype)
-        self.last = _dense(config.codec.level1_channels, dtype, _SMALL)
+        self.components = Components(config.spectral.bins, config.codec.level1_channels, name="components")
+        self.first = _dense(widths.level1_hidden, dtype, name="first")
+        self.second = _dense(widths.level1_hidden, dtype, name="second")
+        self.last = _dense(config.codec.level1_channels, dtype, _SMALL, name="last")
 
     def call(self, level: Any) -> Any:
         """See the class."""
@@ -175,6 +185,42 @@ class Level1Encoder(_Network):
         hidden = ops.silu(self.first(level))
         hidden = hidden + ops.silu(self.second(hidden))
         return self.components(weighted) + ops.cast(self.last(hidden), "float32")
+
+
+@keras.saving.register_keras_serializable("musika")
+class LowPhase(layers.Layer):
+    """The phase of the lowest bins, by a recurrence that a small network drives. See ``phase_recurrence.py``.
+
+    Frame by frame the network gives each bin a drive, a decay, and how far off its centre the tone lies that rules it.
+    """
+
+    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
+        super().__init__(dtype=dtype, **kwargs)
+        widths, spectral = config.codec.compact, config.spectral
+        self.bins, self.window = widths.phase_recurrence, widths.phase_window
+        self.turn_of_bin = 2 * math.pi * spectral.hop_length / spectral.fft_length  # from frame to frame, a bin further
+        self.turn = (self.turn_of_bin * np.arange(self.bins)).astype("float32")
+        self.first = layers.Conv1D(widths.phase_width, 3, padding="same", dtype=dtype, name="first")
+        self.blocks = _blocks(widths.phase_blocks, widths.phase_width, dtype)
+        self.head = _dense(2 * widths.phase_width, dtype, name="head")
+        # in float32, whatever the network: errors of the turn add up over the window
+        self.drive = _dense(2 * self.bins, "float32", name="drive")
+        self.deviation = _dense(self.bins, "float32", 0.1, name="deviation")
+        self.decay = _dense(
+            self.bins, "float32", bias_initializer=keras.initializers.Constant(_DECAY_START), name="decay"
+        )
+
+    def call(self, hidden: Any) -> tuple[Any, Any]:
+        """Hidden frames `(batch, frames, width)` to real and imaginary part of an unnormalised phasor."""
+        hidden = self.first(hidden)
+        for block in self.blocks:
+            hidden = block(hidden)
+        hidden = ops.cast(ops.silu(self.head(hidden)), "float32")
+        deviation = _DEVIATION_BINS * ops.tanh(self.deviation(hidden))
+        angle = ops.add(self.turn_of_bin * deviation, self.turn)
+        decay = ops.sigmoid(self.decay(hidden))
+        drive = ops.split(self.drive(hidden), 2, axis=-1)
+        return windowed_recurrence((decay * ops.cos(angle), decay * ops.sin(angle)), (drive[0], drive[1]), self.window)
 
 
 class Level1Decoder(_Network):
@@ -186,18 +232,20 @@ class Level1Decoder(_Network):
         self.frames_per_latent = config.codec.frames_per_latent
         self.soft_floor = SoftFloor(config)
         self.turn = initial_turn(config)
-        self.components = Components(bins, config.codec.level1_channels)
+        self.components = Components(bins, config.codec.level1_channels, name="components")
         self.input_scale = self.add_weight(
             shape=(config.codec.level1_channels,), initializer="ones", trainable=False, name="input_scale"
         )
-        self.first = layers.Conv1D(widths.trunk, 3, padding="same", dtype=dtype)
+        self.first = layers.Conv1D(widths.trunk, 3, padding="same", dtype=dtype, name="first")
         self.position = self.add_weight(
             shape=(self.frames_per_latent, widths.trunk), initializer="random_normal", name="position"
         )
-        self.blocks = [ResidualBlock(widths.trunk, 2**index, dtype=dtype) for index in range(widths.trunk_blocks)]
-        self.head = _dense(widths.head, dtype)
-        self.magnitude = _dense(bins, dtype, _SMALL)
-        self.phase = _dense(2 * bins, dtype)
+        self.blocks = _blocks(widths.trunk_blocks, widths.trunk, dtype)
+        self.head = _dense(widths.head, dtype, name="head")
+        self.magnitude = _dense(bins, dtype, _SMALL, name="magnitude")
+        self.recurrent = widths.phase_recurrence
+        self.phase = _dense(2 * (bins - self.recurrent), dtype, name="phase")
+        self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
@@ -227,9 +275,12 @@ class Level1Decoder(_Network):
         hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden)
-        hidden = ops.silu(self.head(hidden))
-        weighted = self.components(level1, backward=True) + ops.cast(self.magnitude(hidden), "float32")
-        cosine, sine = ops.split(ops.cast(self.phase(hidden), "float32"), 2, axis=-1)
+        wide = ops.silu(self.head(hidden))
+        weighted = self.components(level1, backward=True) + ops.cast(self.magnitude(wide), "float32")
+        cosine, sine = ops.split(ops.cast(self.phase(wide), "float32"), 2, axis=-1)
+        if self.low_phase is not None:
+            low = self.low_phase(hidden)
+            cosine, sine = (ops.concatenate(parts, axis=-1) for parts in zip(low, (cosine, sine), strict=True))
         inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
         return self.soft_floor.backward(weighted), cosine, sine, inverse
 
@@ -242,12 +293,12 @@ class Level2Encoder(_Network):
         codec, widths = config.codec, config.codec.compact
         self.patch = codec.frames_per_latent * codec.level1_channels
         self.joined = codec.frames_per_latent * widths.level2_frame
-        self.components = Components(self.patch, codec.latent_channels)
-        self.frame = _dense(widths.level2_frame, dtype)
-        self.first = _dense(widths.level2_hidden, dtype)
-        self.blocks = [ResidualBlock(widths.level2_hidden, dtype=dtype) for _ in range(widths.level2_blocks)]
-        self.normalise = layers.LayerNormalization(dtype=dtype)
-        self.last = _dense(codec.latent_channels, dtype, _SMALL)
+        self.components = Components(self.patch, codec.latent_channels, name="components")
+        self.frame = _dense(widths.level2_frame, dtype, name="frame")
+        self.first = _dense(widths.level2_hidden, dtype, name="first")
+        self.blocks = _blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
+        self.normalise = layers.LayerNormalization(dtype=dtype, name="normalise")
+        self.last = _dense(codec.latent_channels, dtype, _SMALL, name="last")
 
     def call(self, level1: Any) -> Any:
         """See the class."""
@@ -267,12 +318,14 @@ class Level2Decoder(_Network):
         super().__init__(dtype=dtype, **kwargs)
         codec, widths = config.codec, config.codec.compact
         self.frames_per_latent, self.level1_channels = codec.frames_per_latent, codec.level1_channels
-        self.components = Components(codec.frames_per_latent * codec.level1_channels, codec.latent_channels)
-        self.first = layers.Conv1D(widths.level2_hidden, 3, padding="same", dtype=dtype)
-        self.blocks = [ResidualBlock(widths.level2_hidden, dtype=dtype) for _ in range(widths.level2_blocks)]
-        self.frames = _dense(codec.frames_per_latent * widths.level2_frame, dtype)
+        self.components = Components(
+            codec.frames_per_latent * codec.level1_channels, codec.latent_channels, name="components"
+        )
+        self.first = layers.Conv1D(widths.level2_hidden, 3, padding="same", dtype=dtype, name="first")
+        self.blocks = _blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
+        self.frames = _dense(codec.frames_per_latent * widths.level2_frame, dtype, name="frames")
         self.level2_frame = widths.level2_frame
-        self.last = _dense(codec.level1_channels, dtype, _SMALL)
+        self.last = _dense(codec.level1_channels, dtype, _SMALL, name="last")
 
     def call(self, latents: Any) -> Any:
         """See the class."""
@@ -292,54 +345,22 @@ def _built(network: keras.Model, steps: int, channels: int) -> keras.Model:
 
 
 def build_level1_encoder(config: Config, dtype: str | None = None) -> keras.Model:
-    """Build the compact level-1 encoder. See `Level1Encoder`.
-
-    Args:
-        config: The config.
-        dtype: Type of its computation.
-
-    Returns:
-        The network, built.
-    """
+    """Build a `Level1Encoder`; ``dtype`` is the type of its computation."""
     return _built(Level1Encoder(config, dtype, name="level1_encoder"), 8, config.spectral.bins)
 
 
 def build_level1_decoder(config: Config, dtype: str | None = None) -> keras.Model:
-    """Build the compact level-1 decoder. See `Level1Decoder`.
-
-    Args:
-        config: The config.
-        dtype: Type of its computation.
-
-    Returns:
-        The network, built.
-    """
+    """Build a `Level1Decoder`; ``dtype`` is the type of its computation."""
     frames = config.codec.frames_per_latent
     return _built(Level1Decoder(config, dtype, name="level1_decoder"), frames, config.codec.level1_channels)
 
 
 def build_level2_encoder(config: Config, dtype: str | None = None) -> keras.Model:
-    """Build the compact level-2 encoder. See `Level2Encoder`.
-
-    Args:
-        config: The config.
-        dtype: Type of its computation.
-
-    Returns:
-        The network, built.
-    """
+    """Build a `Level2Encoder`; ``dtype`` is the type of its computation."""
     frames = config.codec.frames_per_latent
     return _built(Level2Encoder(config, dtype, name="level2_encoder"), frames, config.codec.level1_channels)
 
 
 def build_level2_decoder(config: Config, dtype: str | None = None) -> keras.Model:
-    """Build the compact level-2 decoder. See `Level2Decoder`.
-
-    Args:
-        config: The config.
-        dtype: Type of its computation.
-
-    Returns:
-        The network, built.
-    """
+    """Build a `Level2Decoder`; ``dtype`` is the type of its computation."""
     return _built(Level2Decoder(config, dtype, name="level2_decoder"), 4, config.codec.latent_channels)

@@ -12,7 +12,7 @@ from musika.weights import fingerprint
 
 # Settings that latents do not depend on: the decoders' shape, and what is added in training.
 _DECODER_SETTINGS = ("decoder_frames", "phase", "phase_iterations")
-_DECODER_WIDTHS = ("trunk", "trunk_blocks", "head", "phase_recurrence", "phase_window", "latent_noise")
+_DECODER_WIDTHS = ("trunk", "trunk_blocks", "head", "latent_noise")  # and all that begin with "phase_"
 
 
 def latent_hash(config: Config, networks: Mapping[str, keras.Model]) -> str:
@@ -26,7 +26,11 @@ def latent_hash(config: Config, networks: Mapping[str, keras.Model]) -> str:
         16 hexadecimal digits, the same at half precision.
     """
     codec = changed_settings(config.codec)
-    widths = {key: value for key, value in codec.pop("compact", {}).items() if key not in _DECODER_WIDTHS}
+    widths = {
+        key: value
+        for key, value in codec.pop("compact", {}).items()
+        if key not in _DECODER_WIDTHS and not key.startswith("phase_")
+    }
     settings = {
         "sample_rate": config.sample_rate,
         "spectral": changed_settings(config.spectral),

@@ -1,4 +1,4 @@
-"""``musika evaluate WHAT ...``: measure a preset. What can be measured is a module ``evaluate_WHAT`` beside this one."""
+"""``musika evaluate WHAT ...``: measure a preset. Each WHAT is a module ``evaluate_WHAT`` beside this one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 import importlib
 from typing import Any
 
-HELP = "measure a preset: its codec, its generator"
+HELP = "measure a preset: its codec, its generator, its controls"
 
-# What can be measured, in the order in which `musika evaluate --help` shows it: each is a module musika.cli.evaluate_WHAT
-# with HELP, add_arguments(parser) and run(args), as a verb is.
-SUBJECTS = ("codec", "generator")
+# In the order in which `musika evaluate --help` shows them: each is a module musika.cli.evaluate_WHAT with HELP,
+# add_arguments(parser) and run(args), as a verb is.
+SUBJECTS = ("codec", "generator", "control", "annotators")
 
 
 def _module(what: str) -> Any:

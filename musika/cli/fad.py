@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="another option of the embedding, e.g. hop=0.5",
+        help="another option of the embedding: hop=0.5",
     )
     parser.add_argument("--list", action="store_true", help="list the embeddings and stop")
     parser.add_argument("--json", metavar="OUT", help="write the report with all settings")
@@ -138,12 +138,14 @@ class _Measure:
     def __init__(self, args: argparse.Namespace, options: FadOptions) -> None:
         import functools
 
+        from musika.checks import check_choice
         from musika.cli.quiet import import_keras
         from musika.evaluation.cache import EmbeddingCache, describe
         from musika.evaluation.embedded import opened
-        from musika.evaluation.embeddings import load_embedding
+        from musika.evaluation.embeddings import EMBEDDINGS, load_embedding
 
         self.args, self.options, self.cache = args, options, EmbeddingCache(args.cache)
+        check_choice(args.embedding, "embedding", list(EMBEDDINGS))
         if args.embedding != "logmel":
             import_keras()
         given = {"preset": args.preset, "weights": args.weights, **_embedding_options(args.option)}

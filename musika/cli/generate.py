@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import signal
-import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from musika.checks import UserError, check_choice, check_integer, check_number
-
-if TYPE_CHECKING:
-    from musika.piece import Piece
-    from musika.presets import Preset
-    from musika.rendering import Rendered
+from musika.cli.making import Extras, Interrupts, LoopSettings, Settings, load, make, say_warnings
 
 HELP = "make music: a preset and a seed become an audio file"
 _LONGEST = 30 * 86400.0  # seconds
 _SHORTEST = 0.01
 _MOST_ITEMS = 10_000
+_MOST_TURNS = 100_000
 _DRAWN_SEEDS = 2**32
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the samples of a render, and where they go."""
-
-    checkpoint: str = "techno"
-    seconds: float = 60.0
-    start: float = 0.0
-    seed: int | None = None
-    truncation: float = 2.0
-    precision: str = "auto"
-    out: str | None = None
-    controls: dict[str, Any] = field(default_factory=dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tempo", metavar="BPM", help="a number, a line 90:160, a .csv with rows seconds,value, or none")
     add("--note-density", metavar="N", help="onsets a second, likewise")
     add("--control", action="append", default=[], metavar="NAME=VALUE", help="any other control that the preset has")
+    add("--path", metavar="FILE|SEEDS", help="travel between points: 7,12,7, or a .yaml or .json file; or none")
+    add("--loop", action="store_true", help="make a seamless loop, of --bars or --seconds")
+    add("--bars", type=int, metavar="N", help="the loop's length in bars of its tempo")
+    add("--turns", type=int, metavar="N", help="play the loop N times (default: 1)")
+    add("--on-beat", action="store_true", help="begin the loop exactly on beat one, not in the calm just before")
     add("--count", type=int, default=1, metavar="N", help="make N pieces; item k (from 0) has the seed plus k")
     add("--out", metavar="PATH", help="a folder, or a file ending in .wav, .flac, .ogg or .mp3 (default: a .wav here)")
     add("--spectrogram", action="store_true", help="also draw a picture of it (PATH.png)")
+    add("--latents", action="store_true", help="also save what was decoded (PATH.npz)")
     add("--from", dest="sidecar", metavar="SIDECAR", help="take every setting from a render's .json, then those given")
     add("--precision", metavar="P", help="float32, bfloat16 or auto: bfloat16 where it is fast and close (default)")
 
@@ -76,49 +63,74 @@ def run(args: argparse.Namespace) -> int:
     settings, origin = _settings(args)
     settings = replace(settings, controls=settings.controls | _given_controls(args))
     count = check_integer(args.count, "count", 1, _MOST_ITEMS)
-    seed = _check(settings, count)
+    settings = check(settings, count)
+    extras = Extras(args.spectrogram, args.latents)
+    return make_all(settings, count, extras, origin if args.checkpoint is None else None)
+
+
+def make_all(settings: Settings, count: int = 1, extras: Extras | None = None, origin: Any = None) -> int:
+    """Render some items with seeds one after another.
+
+    Args:
+        settings: What decides them, from `check`.
+        count: How many.
+        extras: What to make beside the audio.
+        origin: The sidecar whose preset it must be, if there is one.
+
+    Returns:
+        The exit status: 130 if it was interrupted.
+
+    Raises:
+        UserError: If something is out of range, the preset cannot be loaded or a file cannot be written.
+    """
+    seed = settings.seed or 0
     paths = _output_paths(settings, seed, count)
-    with _Interrupts() as interrupts:
-        preset = _load(settings, origin if args.checkpoint is None else None)
-        _say_warnings(preset, settings, seed)
+    with Interrupts() as interrupts:
+        preset = load(settings, origin)
+        say_warnings(preset, settings)
         for index, path in enumerate(paths):
-            if not _make(preset, path, replace(settings, seed=seed + index), args.spectrogram, interrupts):
+            if not make(preset, path, replace(settings, seed=seed + index), extras or Extras(), interrupts):
                 return 130
     return 0
-
-
-def _load(settings: Settings, origin: dict[str, Any] | None) -> Preset:
-    """Load the preset, which must be the one that a sidecar names, if there is one."""
-    from musika.cli.quiet import import_keras
-    from musika.preset_names import find_preset
-
-    find_preset(settings.checkpoint)
-    import_keras()
-    from musika.presets import load_preset
-
-    preset = load_preset(settings.checkpoint, settings.precision)
-    if origin is not None and preset.hash != origin["preset_hash"]:
-        raise UserError(
-            f"the sidecar was made by preset {settings.checkpoint!r} with fingerprint {origin['preset_hash']}, but that"
-            f" preset is now {preset.hash}. Put the old one back, or choose one with --checkpoint."
-        )
-    return preset
 
 
 def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, Any] | None]:
     """Join defaults, sidecar and arguments, the later over the earlier."""
     from musika.rendering import read_sidecar
 
-    names = ("checkpoint", "seconds", "start", "seed", "truncation", "precision", "out")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    if args.sidecar is None:
+    names = ("checkpoint", "seconds", "start", "seed", "truncation", "precision", "out", "path")
+    given: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if str(given.get("path", "")).lower() == "none":
+        given["path"] = None
+    origin = None if args.sidecar is None else read_sidecar(args.sidecar)
+    loop = _loop_settings(args, (origin or {}).get("loop"))
+    if loop is not None:
+        given["loop"] = loop
+    if origin is None:
         return Settings(**given), None
-    origin = read_sidecar(args.sidecar)
-    recorded = {name: origin[name] for name in names if name != "out"}
+    recorded = {name: origin.get(name) for name in names if name != "out"}
     recorded["controls"] = origin.get("controls", {})
-    if not given and not _given_controls(args) and args.count == 1:
+    if not args.loop and not given.keys() - {"loop"} and not _given_controls(args) and args.count == 1:
         recorded["out"] = str(Path(args.sidecar).with_name(Path(str(origin["file"])).name))
     return Settings(**(recorded | given)), origin
+
+
+def _loop_settings(args: argparse.Namespace, recorded: dict[str, Any] | None) -> LoopSettings | None:
+    """How the music becomes a loop; None where it does not."""
+    if not args.loop and recorded is None:
+        for name, value in (("--bars", args.bars), ("--turns", args.turns), ("--on-beat", args.on_beat or None)):
+            if value is not None:
+                raise UserError(f"{name} belongs to a loop: give --loop too. Received: {name} without --loop")
+        return None
+    bars, seconds = args.bars, args.seconds
+    if bars is None and seconds is None and recorded is not None:
+        bars = recorded.get("bars") if recorded.get("by_bars") else None
+        seconds = None if bars else recorded["seconds"]
+    if (bars is None) == (seconds is None):
+        raise UserError("a loop needs its length: give --bars or --seconds, one of the two.")
+    before = recorded or {}
+    turns = check_integer(before.get("turns", 1) if args.turns is None else args.turns, "turns", 1, _MOST_TURNS)
+    return LoopSettings(bars, seconds, turns, args.on_beat or bool(before.get("on_beat")))
 
 
 def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
@@ -133,40 +145,41 @@ def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
     return {name: None if value.lower() == "none" else value for name, value in given.items()}
 
 
-def _say_warnings(preset: Preset, settings: Settings, seed: int) -> None:
-    """Say before anything is rendered what lies outside the learned ranges."""
-    import warnings
+def check(settings: Settings, count: int = 1) -> Settings:
+    """Check what can be checked before anything is loaded.
 
-    from musika.controls import OutOfRangeWarning
+    Args:
+        settings: The settings.
+        count: How many items are made.
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OutOfRangeWarning)
-        _piece(preset, replace(settings, seed=seed))
-    for warning in caught:
-        print(f"musika: {warning.message}", file=sys.stderr)
-    warnings.simplefilter("ignore", OutOfRangeWarning)
+    Returns:
+        The settings with the first item's seed and, where there is one, the path.
 
-
-def _piece(preset: Preset, settings: Settings) -> Piece:
-    """The piece that settings describe; a line such as 90:160 goes from its start to the render's end."""
-    from musika.piece import Piece
-
-    length = settings.start + settings.seconds
-    return Piece(preset, settings.seed, settings.truncation, settings.controls, length)
-
-
-def _check(settings: Settings, count: int) -> int:
-    """Check what can be checked before anything is loaded, and give the first item's seed."""
+    Raises:
+        UserError: If something is out of range.
+    """
     from musika.gan.coordinates import LARGEST_SEED, check_truncation
+    from musika.loops import LONGEST_LOOP, MOST_BARS, SHORTEST_LOOP
+    from musika.paths import make_path
     from musika.piece import LATEST_START
 
-    check_number(settings.seconds, "seconds", _SHORTEST, _LONGEST)
+    length: float | None = check_number(settings.seconds, "seconds", _SHORTEST, _LONGEST)
     check_number(settings.start, "start", 0.0, LATEST_START)
     check_truncation(settings.truncation)
     check_choice(settings.precision, "precision", ["auto", "float32", "bfloat16"])
-    if settings.seed is None:
-        return secrets.randbelow(_DRAWN_SEEDS)
-    return check_integer(settings.seed, "seed", 0, LARGEST_SEED - count + 1)
+    if settings.loop is not None:
+        length = settings.loop.seconds
+        if settings.loop.bars is not None:
+            check_integer(settings.loop.bars, "bars", 1, MOST_BARS)
+        else:
+            check_number(settings.loop.seconds or 0.0, "seconds", SHORTEST_LOOP, LONGEST_LOOP)
+    seed, path = settings.seed, None
+    if settings.path is not None:
+        path = make_path(settings.path, None if length is None else settings.start + length)
+        seed = path.stops[0].point.seed if seed is None else seed
+    if seed is None:
+        seed = secrets.randbelow(_DRAWN_SEEDS)
+    return replace(settings, seed=check_integer(seed, "seed", 0, LARGEST_SEED - count + 1), path=path)
 
 
 def _output_paths(settings: Settings, seed: int, count: int) -> list[Path]:
@@ -190,103 +203,3 @@ def _free_name(path: Path) -> Path:
     while free.exists():
         free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
     return free
-
-
-class _Interrupts:
-    """Makes the first Ctrl-C (or SIGTERM) during a render a request to finish the file."""
-
-    def __init__(self) -> None:
-        self.rendering = False
-        self.asked = False
-
-    def _receive(self, number: int, frame: Any) -> None:
-        """Handle a signal."""
-        if self.asked or not self.rendering:
-            raise KeyboardInterrupt
-        self.asked = True
-        print("\nfinishing the file; interrupt again to give it up", file=sys.stderr)
-
-    def __enter__(self) -> _Interrupts:
-        """Take over the signals."""
-        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
-def _make(preset: Preset, path: Path, settings: Settings, spectrogram: bool, interrupts: _Interrupts) -> bool:
-    """Render one item, write what lies beside it, and say so."""
-    from tqdm import tqdm
-
-    from musika.rendering import picture_path, render_file, sidecar_path, write_sidecar
-
-    piece = _piece(preset, settings)
-    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
-    with tqdm(total=settings.seconds, desc=f"seed {piece.seed}", bar_format=form, leave=False, disable=None) as bar:
-        interrupts.rendering = True
-        rendered = render_file(piece, path, settings.start, settings.seconds, bar.update, lambda: interrupts.asked)
-        interrupts.rendering = False
-    write_sidecar(piece, rendered, settings.start, settings.seconds, _lasting_name(preset, settings.checkpoint))
-    speed = f"{rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
-    length = _clock(rendered.seconds)
-    asked = "".join(f", {_control_text(preset, name, value)}" for name, value in piece.controls.describe().items())
-    print(f"{path}: {length} of {preset.name}, seed {piece.seed}{asked}, made in {rendered.elapsed:.1f} s, {speed}")
-    print(f"{sidecar_path(rendered.path)}: every setting; make it again with --from")
-    if spectrogram and rendered.complete:
-        from musika.audio.picture import draw_file
-
-        title = f"{preset.name}, seed {piece.seed}"
-        draw_file(rendered.path, picture_path(rendered.path), start=settings.start, title=title)
-        print(f"{picture_path(rendered.path)}: its spectrogram")
-    if not rendered.complete:
-        print(_going_on(settings, piece.seed, rendered), file=sys.stderr)
-    return rendered.complete
-
-
-def _control_text(preset: Preset, name: str, value: Any) -> str:
-    """A control as it is told to a person.
-
-    >>> from types import SimpleNamespace
-    >>> _control_text(SimpleNamespace(controls={"tempo": SimpleNamespace(unit="BPM")}), "tempo", [[0, 90.0], [9, 160.0]])
-    'tempo 90 to 160 BPM'
-    """
-    if value is None:
-        return f"{name.replace('_', ' ')} free"
-    if isinstance(value, list):
-        value = f"{value[0][1]:g} to {value[-1][1]:g}" if not isinstance(value[0][1], str) else "changing"
-    elif not isinstance(value, str):
-        value = f"{value:g}"
-    return f"{name.replace('_', ' ')} {value} {preset.controls[name].unit}".rstrip()
-
-
-def _lasting_name(preset: Preset, checkpoint: str) -> str:
-    """The preset as it is found from any directory: a shipped name, or its folder's whole path."""
-    from musika.resources import resource_folder
-
-    folder = (preset.folder or Path(checkpoint)).resolve()
-    return checkpoint if folder.parent == resource_folder("checkpoints").resolve() else str(folder)
-
-
-def _going_on(settings: Settings, seed: int, rendered: Rendered) -> str:
-    """Say how to make the rest of an interrupted render."""
-    rest = settings.start + settings.seconds - rendered.end
-    path = rendered.path
-    following = path.with_name(f"{path.stem}-rest{path.suffix}")
-    return (
-        f"musika: interrupted after {_clock(rendered.seconds)}; the file is playable. Go on with: musika generate"
-        f" --from '{path}.json' --start {rendered.end:.6f} --seconds {rest:.6f} --out '{following}'"
-    )
-
-
-def _clock(seconds: float) -> str:
-    """A length as a musician writes it.
-
-    >>> _clock(75.04)
-    '1:15.0'
-    """
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

@@ -32,6 +32,7 @@ def _add_codec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="DIR|corpus:KIND", help="folder of audio, or practice music such as corpus:techno+piano"
     )
+    parser.add_argument("--from", dest="start", metavar="PRESET|RUN", help="train this one's codec further")
     parser.add_argument("--steps", type=int, metavar="N", help="steps of each phase, instead of the config's")
     parser.add_argument("--phase", metavar="NAME", help="train this phase alone")
 
@@ -99,6 +100,14 @@ def _run_codec(args: argparse.Namespace) -> int:
         phases = load_config(args.config).codec_training.order
         overrides = {"codec_training": {name: {"steps": steps} for name in phases}}
     config = load_config(args.config, overrides)
-    preset = train_codec(config, args.data or "", args.out, resume=args.resume, phase=args.phase, minutes=args.minutes)
+    preset = train_codec(
+        config,
+        args.data or "",
+        args.out,
+        resume=args.resume,
+        phase=args.phase,
+        minutes=args.minutes,
+        start=args.start,
+    )
     print(f"Preset: {preset}")
     return 0

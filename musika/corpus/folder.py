@@ -74,7 +74,7 @@ def _in_parallel(work: partial[Path], jobs: list[tuple[Path, float, int]], proce
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare_folder(folder: Path, kind: str, planned: set[Path]) -> None:
+def _prepare_folder(folder: Path, prefix: str, planned: set[Path]) -> None:
     """Make the folder; refuse one in which tracks of another corpus would remain among the new ones."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +82,11 @@ def _prepare_folder(folder: Path, kind: str, planned: set[Path]) -> None:
         raise UserError(f"Cannot make the folder {folder} ({error}). Choose another.") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"The folder {folder} cannot be written to. Choose another or change its permissions.")
-    others = sorted(set(folder.glob(f"{kind}_*.flac")) - planned)
+    others = sorted(set(folder.glob(f"{prefix}_*.flac")) - planned)
     if others:
         raise UserError(
-            f"The folder {folder} holds {len(others)} more {kind} tracks, of another corpus (first: {others[0].name}). "
-            "Choose another folder or delete them."
+            f"The folder {folder} holds {len(others)} more {prefix} tracks, of another corpus (first:"
+            f" {others[0].name}). Choose another folder or delete them."
         )
 
 
@@ -105,7 +105,7 @@ def write_corpus(
     this needs the usual ``if __name__ == "__main__":`` guard.
 
     Args:
-        kind: ``techno`` or ``piano``.
+        kind: ``techno``, its variant ``techno@breaks`` (files ``techno-breaks_00000.flac``), or ``piano``.
         out: The folder, made if missing. Tracks of the same names are replaced.
         minutes: Length of all tracks together in minutes.
         seed: Seed, 0 or more.
@@ -124,10 +124,10 @@ def write_corpus(
     check_integer(seed, "seed", 0, LARGEST_SEED)
     check_number(track_seconds, "track_seconds", SHORTEST_TRACK, LONGEST_TRACK)
     processes = check_integer(os.cpu_count() or 1 if processes is None else processes, "processes", 1, 1024)
-    folder = Path(out)
+    folder, prefix = Path(out), kind.replace("@", "-")
     lengths = track_lengths(minutes, track_seconds)
-    jobs = [(folder / f"{kind}_{index:05d}.flac", seconds, index) for index, seconds in enumerate(lengths)]
-    _prepare_folder(folder, kind, {path for path, _, _ in jobs})
+    jobs = [(folder / f"{prefix}_{index:05d}.flac", seconds, index) for index, seconds in enumerate(lengths)]
+    _prepare_folder(folder, prefix, {path for path, _, _ in jobs})
     work = partial(_write_track, kind=kind, seed=seed)
     done = map(work, jobs) if min(processes, len(jobs)) == 1 else _in_parallel(work, jobs, processes)
     return list(tqdm(done, total=len(jobs), desc=kind, unit="track", disable=not progress))

@@ -11,7 +11,7 @@ its time    note      MIDI pitch                  MIDI velocity
 ==========  ========  ==========================  ===================
 
 A bar begins at every beat with value 1. Notes struck together have equal times. Numbers are written so that reading
-gives the very same floating-point values.
+gives the very same floating-point values. Labels made by hand may leave the value of a beat or a note empty.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def read_labels(path: str | Path) -> Labels:
         raise UserError(f"A label file begins with {','.join(COLUMNS)}. Received: {header} in {path}")
     try:
         tempo = [float(value) for _, label, value, _ in rows[1:] if label == "tempo"]
-        beats = [(float(seconds), int(value)) for seconds, label, value, _ in rows[1:] if label == "beat"]
-        notes = [(float(at), int(value), int(force)) for at, label, value, force in rows[1:] if label == "note"]
+        beats = [(float(seconds), int(value or 0)) for seconds, label, value, _ in rows[1:] if label == "beat"]
+        notes = [(float(at), int(value or 0), int(force or 0)) for at, label, value, force in rows[1:] if label == "note"]
     except ValueError as error:
         raise UserError(f"A row of the label file {path} cannot be read ({error}). Make the corpus again.") from None
     beat_columns = np.array(beats, dtype=float).reshape(-1, 2).T

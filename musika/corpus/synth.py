@@ -41,7 +41,7 @@ def harmonic_amplitudes(shape: str, count: int) -> Array:
     """Fourier amplitudes of a waveform's first harmonics.
 
     Args:
-        shape: ``sine``, ``triangle``, ``square``, ``saw`` or ``organ``.
+        shape: ``sine``, ``triangle``, ``square``, ``saw``, ``organ``, ``pulse`` or ``reed``.
         count: Number of harmonics.
 
     Returns:
@@ -58,6 +58,8 @@ def harmonic_amplitudes(shape: str, count: int) -> Array:
         "square": odd / order,
         "saw": 1 / order,
         "organ": np.isin(order, (1, 2, 3, 4, 6, 8)) / order**0.7,
+        "pulse": np.sin(np.pi * order / 8) / (order * np.sin(np.pi / 8)),  # an eighth of the period high
+        "reed": 1 / order**2 + 0.6 * np.exp(-0.5 * ((order - 5) / 1.5) ** 2),  # a resonance at the fifth harmonic
     }
     return shapes[shape].astype(float)
 

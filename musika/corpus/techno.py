@@ -1,7 +1,7 @@
 """Techno with an exactly known beat: a song is drawn from a disciplined palette, then each part is played onto a stem.
 
-Time is counted in steps of a sixteenth note from step 0 at time 0. Five roots, three scales and a few chord
-progressions, patterns and waveforms keep the music varied yet narrow enough for a small codec to learn its pitches.
+Time is counted in steps of a sixteenth note from step 0 at time 0. A few roots, scales, chord progressions, patterns
+and waveforms (`palettes`) keep the music varied yet narrow enough for a small codec to learn its pitches.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from musika.corpus import drums
 from musika.corpus.labels import Labels
+from musika.corpus.palettes import STEPS_PER_BAR, Palette
 from musika.corpus.synth import (
     SAMPLE_RATE,
     Array,
@@ -31,14 +32,6 @@ from musika.corpus.synth import (
     swept_lowpass,
 )
 
-TEMPO_RANGE = (90.0, 160.0)
-STEPS_PER_BAR = 16
-ROOTS = (28, 31, 33, 36, 38)  # E, G, A, C, D in the octave of the bass
-SCALES = {
-    "minor": ((0, 2, 3, 5, 7, 8, 10), ((0,), (0, 5), (0, 3), (0, 5, 2, 6), (0, 6, 5, 6), (0, 0, 5, 6), (0, 3, 5, 4))),
-    "dorian": ((0, 2, 3, 5, 7, 9, 10), ((0,), (0, 3), (0, 0, 3, 3), (0, 6), (0, 2, 3, 6))),
-    "phrygian": ((0, 1, 3, 5, 7, 8, 10), ((0,), (0, 1), (0, 0, 5, 1), (0, 1, 2, 1))),
-}
 # What plays in each kind of section, and what may follow it.
 SECTIONS = {
     "opening": ("kick", "hat", "percussion", "bass", "pad"),
@@ -54,19 +47,6 @@ FOLLOWING = {
     "break": ("drop",),
     "drop": ("melodic", "groove", "break"),
 }
-# A character a step: . rests, 1 the root, 5 the fifth, 8 the octave.
-BASS_PATTERNS = (
-    "..1...1...1...1.",
-    ".111.111.111.118",
-    "1..1..1.1..1..1.",
-    "1...1.8.1...1.8.",
-    "..11..11..11..81",
-    "1.1.11.11.1.15.8",
-    "1..1..8..1..5.1.",
-    "1111111111111111",
-)
-STAB_PATTERNS = ("...x......x.....", "..x...x...x...x.", "x..x..x.........", "......x..x......", "x.....x...x.....")
-HAT_PATTERNS = ((0, 0, 1, 0), (0.5, 0.3, 1, 0.3), (0.8, 0, 0.8, 0), (0.5, 0.25, 0.8, 0.5))
 
 
 @dataclass(frozen=True)
@@ -84,6 +64,8 @@ class Song:
         sections: Kind of each section.
         section_steps: Steps that a section lasts.
         cast: Parts that this song has at all.
+        kicks: Steps of the bar with a kick.
+        claps: Steps of the bar with a clap.
     """
 
     samples: int
@@ -96,6 +78,8 @@ class Song:
     sections: tuple[str, ...]
     section_steps: int
     cast: frozenset[str]
+    kicks: tuple[int, ...]
+    claps: tuple[int, ...]
 
     @property
     def steps(self) -> range:
@@ -166,10 +150,10 @@ def fold_pitch(pitch: int, lowest: int) -> int:
     return lowest + (pitch - lowest) % 12
 
 
-def _draw_song(rng: np.random.Generator, tempo: float, samples: int) -> Song:
+def _draw_song(rng: np.random.Generator, palette: Palette, tempo: float, samples: int) -> Song:
     """Draw the plan of a song."""
     step = 60 / tempo / 4 * SAMPLE_RATE
-    intervals, progressions = SCALES[rng.choice(["minor", "minor", "dorian", "phrygian"])]
+    intervals, progressions = palette.scales[rng.choice(palette.scale_names)]
     tonal = rng.choice(
         ["pad", "pad", "arpeggio", "arpeggio", "stab"], 2, replace=False
     )  # at most two, so each is heard
@@ -180,17 +164,22 @@ def _draw_song(rng: np.random.Generator, tempo: float, samples: int) -> Song:
     sections = [str(rng.choice(["opening", "groove", "melodic", "drop"]))]
     while len(sections) * section_steps * step < samples:
         sections.append(str(rng.choice(FOLLOWING[sections[-1]])))
+    # A lone pattern is not drawn: the base's numbers stay what they were before there were variants.
+    places = palette.drum_places
+    kicks, claps = places[0] if len(places) == 1 else places[rng.integers(len(places))]
     return Song(
         samples=samples,
         step=step,
         swing=float(rng.choice([0.0, 0.0, rng.uniform(0.08, 0.25)])),
-        root=int(rng.choice(ROOTS)),
+        root=int(rng.choice(palette.roots)),
         intervals=intervals,
         progression=progressions[rng.integers(len(progressions))],
         chord_steps=STEPS_PER_BAR * int(rng.choice([1, 1, 2])),
         sections=tuple(sections),
         section_steps=section_steps,
         cast=frozenset(cast),
+        kicks=kicks,
+        claps=claps,
     )
 
 
@@ -218,26 +207,26 @@ def _tone(shape: str, pitch: int, seconds: float, ring: float, cutoff: float, de
     return fade(np.stack(sides), 0.002, min(0.03, seconds / 3))
 
 
-def _drum_stem(song: Song, rng: np.random.Generator) -> Array:
+def _drum_stem(song: Song, palette: Palette, rng: np.random.Generator) -> Array:
     """Kick, hats and clap."""
     stem = np.zeros((2, song.samples), np.float32)
     kick, clap = drums.kick(rng), drums.clap(rng)
     closed, opened = drums.hat(rng, rng.uniform(0.02, 0.05)), drums.hat(rng, 0.14)
-    pattern = HAT_PATTERNS[rng.integers(len(HAT_PATTERNS))]
+    pattern = palette.hat_patterns[rng.integers(len(palette.hat_patterns))]
     hat_gain, clap_gain = rng.uniform(0.28, 0.42), rng.uniform(0.3, 0.45)
     ghost = int(rng.choice([7, 10, 14, 15])) if rng.random() < 0.4 else -1
     fill = set(rng.choice([10, 11, 13, 14, 15], 3, replace=False).tolist())
     for step in song.steps:
         place = step % STEPS_PER_BAR
-        if song.plays("kick", step) and (place % 4 == 0 or place == ghost):
-            mix_in(stem, kick, song.start(step), 0.95 if place % 4 == 0 else 0.55)
+        if song.plays("kick", step) and (place in song.kicks or place == ghost):
+            mix_in(stem, kick, song.start(step), 0.95 if place in song.kicks else 0.55)
         if song.plays("hat", step) and pattern[place % 4]:
             mix_in(stem, closed, song.start(step), hat_gain * pattern[place % 4] * rng.uniform(0.85, 1))
         if song.plays("open_hat", step) and place % 4 == 2:
             mix_in(stem, opened, song.start(step), 0.9 * hat_gain)
         last_bar = step % song.section_steps >= song.section_steps - STEPS_PER_BAR
-        if song.plays("clap", step) and (place % 8 == 4 or (last_bar and place in fill)):
-            mix_in(stem, clap, song.start(step), clap_gain * (1 if place % 8 == 4 else 0.5))
+        if song.plays("clap", step) and (place in song.claps or (last_bar and place in fill)):
+            mix_in(stem, clap, song.start(step), clap_gain * (1 if place in song.claps else 0.5))
     return stem
 
 
@@ -258,11 +247,11 @@ def _effects_stem(song: Song, rng: np.random.Generator) -> Array:
     return stem
 
 
-def _bass_stem(song: Song, rng: np.random.Generator) -> Array:
+def _bass_stem(song: Song, palette: Palette, rng: np.random.Generator) -> Array:
     """The bass line; its highs breathe slowly."""
     stem = np.zeros((2, song.samples), np.float32)
-    pattern = BASS_PATTERNS[rng.integers(len(BASS_PATTERNS))]
-    shape = str(rng.choice(["saw", "square", "triangle"]))
+    pattern = palette.bass_patterns[rng.integers(len(palette.bass_patterns))]
+    shape = str(rng.choice(palette.bass_shapes))
     cutoff, ring, length = rng.uniform(250, 1200), rng.uniform(0.12, 0.4), rng.uniform(0.9, 1.6)
     above = {"1": 0, "5": 7, "8": 12}
     notes: dict[int, Array] = {}
@@ -283,14 +272,14 @@ def _chord_pitches(song: Song, degree: int, voices: int, lowest: int) -> list[in
     return sorted(fold_pitch(song.pitch(degree + 2 * voice), lowest) for voice in range(voices))
 
 
-def _arpeggio_stem(song: Song, rng: np.random.Generator) -> Array:
+def _arpeggio_stem(song: Song, palette: Palette, rng: np.random.Generator) -> Array:
     """A running figure over the chord's notes, with echoes from side to side."""
     stem = np.zeros((2, song.samples), np.float32)
     length = int(rng.choice([6, 8, 12, 16]))
     free = rng.integers(0, 5, length).tolist()
     figure = ([0, 1, 2, 3], [3, 2, 1, 0], [0, 1, 2, 3, 2, 1], free)[rng.integers(4)]
     rhythm = _euclid(int(rng.integers(length // 2, length + 1)), length, int(rng.integers(length)))
-    shape, lowest = str(rng.choice(["saw", "square", "triangle", "organ"])), int(rng.choice([57, 62]))
+    shape, lowest = str(rng.choice(palette.arpeggio_shapes)), int(rng.choice([57, 62]))
     ring, cutoff = rng.uniform(0.12, 0.4), rng.uniform(1200, 5000)
     swell, swell_phase = 2 * np.pi / (STEPS_PER_BAR * rng.choice([2, 4, 8])), rng.uniform(0, 6.28)
     notes: dict[int, Array] = {}
@@ -307,11 +296,11 @@ def _arpeggio_stem(song: Song, rng: np.random.Generator) -> Array:
     return ping_pong(stem, round(3 * song.step), rng.uniform(0.25, 0.45))
 
 
-def _stab_stem(song: Song, rng: np.random.Generator) -> Array:
+def _stab_stem(song: Song, palette: Palette, rng: np.random.Generator) -> Array:
     """Short chords off the beat, in the manner of dub techno, with long echoes."""
     stem = np.zeros((2, song.samples), np.float32)
-    pattern = STAB_PATTERNS[rng.integers(len(STAB_PATTERNS))]
-    shape, cutoff, ring = str(rng.choice(["saw", "square"])), rng.uniform(800, 2500), rng.uniform(0.12, 0.25)
+    pattern = palette.stab_patterns[rng.integers(len(palette.stab_patterns))]
+    shape, cutoff, ring = str(rng.choice(palette.stab_shapes)), rng.uniform(800, 2500), rng.uniform(0.12, 0.25)
     chords: dict[int, Array] = {}
     for step in song.steps:
         if pattern[step % STEPS_PER_BAR] == "." or not song.plays("stab", step):
@@ -324,10 +313,10 @@ def _stab_stem(song: Song, rng: np.random.Generator) -> Array:
     return ping_pong(stem, round(3 * song.step), rng.uniform(0.4, 0.6), repeats=6)
 
 
-def _pad_stem(song: Song, rng: np.random.Generator) -> Array:
+def _pad_stem(song: Song, palette: Palette, rng: np.random.Generator) -> Array:
     """Held chords of detuned oscillators under a slowly moving filter."""
     stem = np.zeros((2, song.samples), np.float32)
-    shape, detune = str(rng.choice(["saw", "saw", "square", "organ"])), rng.uniform(0.001, 0.005)
+    shape, detune = str(rng.choice(palette.pad_shapes)), rng.uniform(0.001, 0.005)
     voices, lowest = int(rng.choice([3, 4])), int(rng.choice([50, 55]))
     samples = round(song.chord_steps * song.step) + int(0.08 * SAMPLE_RATE)
     chords: dict[int, Array] = {}
@@ -356,8 +345,8 @@ def _duck(song: Song, depth: float, seconds: float) -> Array:
     """Gain that dips at every kick and swings back, shape `(samples,)`."""
     gain = np.ones(song.samples, np.float32)
     dip = 1 - np.float32(depth) * decay(int(5 * seconds * SAMPLE_RATE), seconds)
-    for step in song.steps[::4]:
-        if song.plays("kick", step):
+    for step in song.steps:
+        if step % STEPS_PER_BAR in song.kicks and song.plays("kick", step):
             start = song.start(step)
             length = min(len(dip), song.samples - start)
             gain[start : start + length] = np.minimum(gain[start : start + length], dip[:length])
@@ -371,23 +360,24 @@ def _level(stem: Array, target: float) -> Array:
     return stem * np.float32(target / max(loud, 1e-3))
 
 
-def render_techno(rng: np.random.Generator, tempo: float, samples: int) -> tuple[Array, Labels]:
+def render_techno(rng: np.random.Generator, palette: Palette, tempo: float, samples: int) -> tuple[Array, Labels]:
     """Draw and play a techno track.
 
     Args:
         rng: Decides everything but the tempo.
+        palette: What is drawn from.
         tempo: Beats per minute.
         samples: Length at 44.1 kHz.
 
     Returns:
         The audio, shape `(samples, 2)`, float32, and its labels. Beat 0 and bar 0 are at time 0.
     """
-    song = _draw_song(rng, tempo, samples)
-    drum, effects = _drum_stem(song, rng), _effects_stem(song, rng)
-    bass = _level(_bass_stem(song, rng), rng.uniform(0.12, 0.19))
-    pad = _level(_pad_stem(song, rng), rng.uniform(0.08, 0.13))
-    arpeggio = _level(_arpeggio_stem(song, rng), rng.uniform(0.08, 0.13))
-    stab = _level(_stab_stem(song, rng), rng.uniform(0.07, 0.12))
+    song = _draw_song(rng, palette, tempo, samples)
+    drum, effects = _drum_stem(song, palette, rng), _effects_stem(song, rng)
+    bass = _level(_bass_stem(song, palette, rng), rng.uniform(0.12, 0.19))
+    pad = _level(_pad_stem(song, palette, rng), rng.uniform(0.08, 0.13))
+    arpeggio = _level(_arpeggio_stem(song, palette, rng), rng.uniform(0.08, 0.13))
+    stab = _level(_stab_stem(song, palette, rng), rng.uniform(0.07, 0.12))
     duck = _duck(song, rng.uniform(0.5, 0.9), rng.uniform(0.08, 0.15))
     send = arpeggio + 0.8 * stab + 0.5 * pad + 0.6 * effects + 0.06 * drum
     room = reverb(send, rng, rng.uniform(0.6, 2.0), 300, 6000) * np.float32(rng.uniform(0.15, 0.35))

@@ -23,6 +23,7 @@ DEFAULT_CONTROLS = (
     ControlConfig("note_density", unit="onsets a second", low=0.5, high=12.0, scaling="log", per="step"),
 )
 
+
 def choose_controls(config: Config, names: Sequence[str] | None = None) -> list[ControlConfig]:
     """The controls to measure: those of a config, or some of them.
 
@@ -98,10 +99,13 @@ def _open(job: _Job, config: Config, annotator: str) -> Recording:
     else:
         latents = load_latents(job.source)
         samples, steps = latents.samples, len(latents.latents)
-        if latents.sample_rate != config.sample_rate or abs(steps * config.latent_hop - samples) > 2 * config.latent_hop:
+        if (
+            latents.sample_rate != config.sample_rate
+            or abs(steps * config.latent_hop - samples) > 2 * config.latent_hop
+        ):
             raise UserError(
-                f"its latents are {samples / max(steps, 1):.0f} samples a step at {latents.sample_rate} Hz, not those of"
-                f" the config {config.name} ({config.latent_hop} at {config.sample_rate} Hz). Give --config another."
+                f"its latents are {samples / max(steps, 1):.0f} samples a step at {latents.sample_rate} Hz, not those"
+                f" of the config {config.name} ({config.latent_hop} at {config.sample_rate} Hz). Give --config another."
             )
     return Recording(job.audio, steps, config.latent_rate, samples, config.sample_rate, annotator)
 
@@ -131,6 +135,7 @@ def annotate(recording: Recording, controls: Sequence[ControlConfig], folder: Pa
         beats=events.beats,
         bars=events.bars,
         controls={control.name: measure_control(recording, control) for control in controls},
+        onsets=events.onsets,
     )
 
 

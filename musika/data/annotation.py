@@ -15,7 +15,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from musika.audio.writing import replacing
 from musika.checks import UserError
 
 Array = NDArray[np.float64]
-Value = Union[float, str, Array, None]
+Value = float | str | Array | None
 
 ANNOTATION_ENDING = ".controls.json"
 FORMAT = 1
@@ -49,6 +49,8 @@ class Annotation:
         tempo_confidence: How sure the annotator is of the tempo, 0 to 1.
         beats: Times of the beats in seconds, rising, shape ``(beats,)``.
         bars: Times at which bars begin in seconds, rising, shape ``(bars,)``; empty where not known.
+        onsets: Times of onsets in seconds, rising, those struck together once, shape ``(onsets,)``; None where they
+            were not listened for.
         controls: By name of the control: a number, an array of shape ``(steps,)``, the name of a class, or None.
     """
 
@@ -61,6 +63,7 @@ class Annotation:
     beats: Array = field(default_factory=_none)
     bars: Array = field(default_factory=_none)
     controls: dict[str, Value] = field(default_factory=dict)
+    onsets: Array | None = None
 
 
 def annotation_path(latents: str | Path) -> Path:
@@ -106,6 +109,7 @@ def save_annotation(path: str | Path, annotation: Annotation) -> None:
         "tempo_confidence": round(float(annotation.tempo_confidence), 4),
         "beats": _plain(annotation.beats),
         "bars": _plain(annotation.bars),
+        "onsets": _plain(annotation.onsets),
         "controls": {name: _plain(value) for name, value in annotation.controls.items()},
     }
     _parse(content, show_path(path))
@@ -215,5 +219,6 @@ def _parse(content: Any, shown: str) -> Annotation:
         tempo_confidence=_number(content, "tempo_confidence", shown, 0.0, 1.0),
         beats=_times(content, "beats", shown),
         bars=_times(content, "bars", shown),
+        onsets=None if content.get("onsets") is None else _times(content, "onsets", shown),
         controls={name: _control(value, name, steps, shown) for name, value in content["controls"].items()},
     )

@@ -6,10 +6,12 @@ with the licence of what they need and where to get it.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,8 @@ from musika.data.annotation import Array
 
 Floats = NDArray[np.float32]
 
-_LIBROSA_OCTAVES = 1.0  # standard deviation of its prior over tempi
+_LIBROSA_DELAY_SECONDS = -0.0065  # of its beats, found on practice music
+_TEMPOCNN_LOWEST = 30  # beats a minute of its first class; one a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,22 +150,28 @@ def hear_librosa(recording: Recording) -> Events:
         Tempo, beats and onsets.
     """
     import librosa
-    import scipy.stats
 
     mono, rate = recording.mono, recording.sample_rate
-    envelope, frames = rhythm.onset_envelope(mono, rate)
-    prior = scipy.stats.lognorm(scale=rhythm.COMMON_TEMPO, s=_LIBROSA_OCTAVES * np.log(2))
-    hop = round(rate / frames)
-    tempo, beats = librosa.beat.beat_track(
-        onset_envelope=envelope, sr=rate, hop_length=hop, prior=prior, trim=False, units="time"
-    )
     onsets = rhythm.find_onsets(mono, rate)
-    beats = np.maximum(np.asarray(beats, float) - rhythm.ONSET_DELAY_SECONDS, 0.0)
-    beats = np.unique(beats)
-    if len(beats) < 4:
+    envelope, frames = rhythm.onset_envelope(mono, rate)
+    if not len(onsets):
         return Events(onsets=onsets)
-    spread = np.median(np.abs(np.diff(beats) / np.median(np.diff(beats)) - 1))
-    return Events(rhythm.beats_tempo(beats), float(np.clip(1 - 10 * spread, 0, 1)), beats, onsets=onsets)
+    hop = round(rate / frames)
+    rough = float(librosa.feature.tempo(onset_envelope=envelope, sr=rate, hop_length=hop)[0])
+    tracked = librosa.beat.beat_track(
+        onset_envelope=envelope, sr=rate, hop_length=hop, bpm=rough, trim=False, units="time"
+    )[1]
+    return _from_beats(np.asarray(tracked, np.float64) - _LIBROSA_DELAY_SECONDS, onsets=onsets)
+
+
+def _from_beats(beats: Array, bars: Array | None = None, onsets: Array | None = None) -> Events:
+    """Events of tracked beats: the tempo is that of a line through them, the surer the more even they are."""
+    beats = np.unique(beats[beats >= 0])
+    tempo = rhythm.beats_tempo(beats)
+    gaps = np.diff(beats)
+    uneven = float(np.median(np.abs(gaps / np.median(gaps) - 1))) if tempo else 1.0
+    bars = np.zeros(0) if bars is None else np.unique(bars[bars >= 0])
+    return Events(tempo, float(np.clip(1 - 10 * uneven, 0.0, 1.0)), beats, bars, onsets)
 
 
 def hear_comb(recording: Recording) -> Events:
@@ -178,8 +187,113 @@ def hear_comb(recording: Recording) -> Events:
     return Events(tempo, confidence, beats, onsets=rhythm.find_onsets(recording.mono, recording.sample_rate))
 
 
+def _missing(package: str, error: ImportError) -> UserError:
+    """The error for an annotator whose package is not installed, or does not work here."""
+    return UserError(
+        f"this annotator needs the package {package}, which cannot be imported ({error})."
+        f" `pip install {package}`, or choose another --annotator."
+    )
+
+
+def _audio_file(recording: Recording, folder: str) -> str:
+    """The recording as a file, for listeners that read files."""
+    if recording.path is not None:
+        return str(recording.path)
+    from musika.audio.writing import write_audio
+
+    return str(write_audio(Path(folder) / "recording.wav", recording.audio, recording.sample_rate))
+
+
+def hear_tempocnn(recording: Recording) -> Events:
+    """Listen with Tempo-CNN (Schreiber and Mueller, ISMIR 2018), one of the detectors of the original paper.
+
+    Args:
+        recording: The file.
+
+    Returns:
+        The tempo only.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        from tempocnn.classifier import TempoClassifier
+        from tempocnn.feature import read_features
+    except ImportError as error:
+        raise _missing("tempocnn", error) from None
+    with TemporaryDirectory(prefix="musika-") as folder:
+        features = read_features(_audio_file(recording, folder))
+    shares = np.asarray(TempoClassifier("fcn").estimate(features)).mean(axis=0)
+    best = int(np.argmax(shares))
+    return Events(float(best + _TEMPOCNN_LOWEST), float(np.clip(shares[max(best - 2, 0) : best + 3].sum(), 0.0, 1.0)))
+
+
+def hear_madmom(recording: Recording) -> Events:
+    """Listen with madmom (Boeck and others, 2016), the other detector of the original paper.
+
+    Args:
+        recording: The file.
+
+    Returns:
+        Tempo, beats, bars and onsets.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        from madmom.features.downbeats import DBNDownBeatTrackingProcessor, RNNDownBeatProcessor
+        from madmom.features.onsets import CNNOnsetProcessor, OnsetPeakPickingProcessor
+    except ImportError as error:
+        raise _missing("madmom", error) from None
+    with TemporaryDirectory(prefix="musika-") as folder:
+        file = _audio_file(recording, folder)
+        rows = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)(RNNDownBeatProcessor()(file))
+        onsets = OnsetPeakPickingProcessor(threshold=0.54, fps=100)(CNNOnsetProcessor()(file))
+    rows = np.asarray(rows, np.float64).reshape(-1, 2)
+    return _from_beats(rows[:, 0], rows[rows[:, 1] == 1, 0], np.unique(np.asarray(onsets, np.float64)))
+
+
+def hear_beat_this(recording: Recording) -> Events:
+    """Listen with Beat This! (Foscarin, Schlueter and Widmer, ISMIR 2024). It fetches its weights at its first use.
+
+    Args:
+        recording: The file.
+
+    Returns:
+        Tempo, beats and bars.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        from beat_this.inference import Audio2Beats
+    except ImportError as error:
+        raise _missing("beat-this", error) from None
+    beats, bars = Audio2Beats(checkpoint_path="final0", device="cpu", dbn=False)(recording.mono, recording.sample_rate)
+    return _from_beats(np.asarray(beats, np.float64), np.asarray(bars, np.float64))
+
+
 ANNOTATORS: dict[str, Annotator] = {
-    "labels": Annotator(read_events, "tempo, beats, bars, onsets", "none: the labels beside the audio"),
     "librosa": Annotator(hear_librosa, "tempo, beats, onsets", "ISC"),
-    "comb": Annotator(hear_comb, "tempo, beats, onsets", "MIT: this package's own"),
+    "comb": Annotator(hear_comb, "tempo, beats, onsets", "MIT (this package)"),
+    "labels": Annotator(read_events, "what NAME.labels.csv beside the audio tells", "none"),
+    "tempocnn": Annotator(hear_tempocnn, "tempo", "AGPL-3.0, code and weights", "tempocnn"),
+    "madmom": Annotator(hear_madmom, "tempo, beats, bars, onsets", "BSD; weights CC BY-NC-SA 4.0", "madmom"),
+    "beat_this": Annotator(hear_beat_this, "tempo, beats, bars", "MIT", "beat_this"),
 }
+
+
+def is_installed(name: str) -> bool:
+    """Whether what an annotator needs is installed.
+
+    Args:
+        name: Its name in ``ANNOTATORS``.
+
+    Returns:
+        True if it is.
+
+    >>> is_installed("librosa")
+    True
+    """
+    package = ANNOTATORS[name].package
+    return not package or importlib.util.find_spec(package) is not None

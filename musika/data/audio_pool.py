@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.checks import UserError, check_number
+from musika.corpus.tracks import KINDS
 
 _DEFAULT_CORPUS_MINUTES = 60.0
 _CORPUS_TRACK_SECONDS = 32.0
@@ -74,7 +75,7 @@ class AudioPool:
 
 
 def parse_corpus(data: str) -> tuple[list[str], float] | None:
-    """Read a practice-corpus source such as ``corpus:techno+piano`` or ``corpus:techno:30`` (minutes).
+    """Read a practice-corpus source such as ``corpus:techno+piano`` or ``corpus:techno@breaks:30`` (minutes).
 
     Args:
         data: The source as given.
@@ -93,9 +94,9 @@ def parse_corpus(data: str) -> tuple[list[str], float] | None:
     kinds, _, minutes = data[len("corpus:") :].partition(":")
     chosen = kinds.split("+")
     for kind in chosen:
-        if kind not in ("techno", "piano"):
+        if kind not in KINDS:
             raise UserError(
-                f"data: there is no practice corpus {kind!r}; allowed are techno and piano, joined by +. "
+                f"data: there is no practice corpus {kind!r}; allowed are {', '.join(KINDS)}, joined by +. "
                 f"Received: {data!r}"
             )
     length = check_number(minutes or str(_DEFAULT_CORPUS_MINUTES), "minutes of corpus", above=0, high=6000)

@@ -8,7 +8,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.data.annotation import Annotation
-from musika.gan.conditioning import ControlTrack, encode_controls
+from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls
 from musika.settings import ControlConfig
 
 
@@ -69,8 +69,16 @@ def annotated_tracks(
         none = np.zeros(0)
         beats = clock_positions(annotation.beats, times) if control.clock else none
         bars = clock_positions(annotation.bars, times) if control.clock and control.beats_per_bar else none
-        tracks[control.name] = ControlTrack(values, beats, bars)
+        tracks[control.name] = ControlTrack(values, beats, bars, _event_counts(control, annotation, steps, latent_rate))
     return tracks
+
+
+def _event_counts(control: ControlConfig, annotation: Annotation, steps: int, latent_rate: float) -> np.ndarray:
+    """Onsets in each part of a step; nothing where the annotation has no onsets."""
+    if not control.events or annotation.onsets is None:
+        return np.zeros((0, EVENT_PARTS))
+    edges = np.arange(steps * EVENT_PARTS + 1) / (EVENT_PARTS * latent_rate)
+    return np.histogram(annotation.onsets, edges)[0].reshape(steps, EVENT_PARTS).astype(float)
 
 
 def annotated_condition(

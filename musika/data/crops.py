@@ -191,7 +191,11 @@ def load_latent_data(data: str | Path, codec: str, config: Config, codec_name: s
         UserError: If a file is another codec's, or none can be used.
     """
     folder = check_exists(data, "the folder of latents")
-    channels, window, controls = 2 * config.codec.latent_channels, config.generator.window_latents, config.generator.controls
+    channels, window, controls = (
+        2 * config.codec.latent_channels,
+        config.generator.window_latents,
+        config.generator.controls,
+    )
     paths = [folder] if folder.is_file() else sorted(folder.rglob(f"*{LATENT_ENDING}"))
     found, result = [], LatentData()
     for path in paths:

@@ -191,7 +191,9 @@ def _write_manifest(results: list[FileResult], codec: str, codec_name: str, sour
             target = show_path(result.target.relative_to(out).as_posix())
             entry |= {"latents": target, "seconds": round(result.seconds, 3)}
         files.append(entry | ({"note": result.note} if result.note else {}))
-    text = json.dumps({"codec": codec, "codec_name": codec_name, "files": files}, indent=2, ensure_ascii=False)
+    audio = show_path(source.resolve())
+    content = {"codec": codec, "codec_name": codec_name, "audio": audio, "files": files}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     with replacing(out / MANIFEST) as aside:
         aside.write_text(text + "\n", encoding="utf-8")
 
@@ -291,10 +293,10 @@ def decode_folder(
     return results
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """A length of time for people.
 
-    >>> _clock(3725.04), _clock(5.25)
+    >>> clock(3725.04), clock(5.25)
     ('1:02:05', '0:05.2')
     """
     if seconds < 60:
@@ -326,7 +328,7 @@ def results_table(results: list[FileResult], out: str | Path) -> str:
     skipped = len(results) - len(used)
     if skipped:
         lines.append(f"skipped  {_count(skipped)}")
-    lines.append(f"used     {_count(len(used))}   {_clock(sum(result.seconds for result in used))}   {show_path(out)}")
+    lines.append(f"used     {_count(len(used))}   {clock(sum(result.seconds for result in used))}   {show_path(out)}")
     return "\n".join(lines)
 
 

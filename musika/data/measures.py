@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Measure = Callable[[Recording, ControlConfig], Value]
 
-# Standard deviation of the kernel that smooths onsets to a density: where notes fall evenly, the curve ripples by 1 % of
-# its height at 1 onset a second and by nothing from 1.5 on, and a change of density is over within about a second.
+# Standard deviation of the kernel that makes a density of onsets. Where notes fall evenly the curve ripples by 1 % of
+# its height at 1 onset a second and by nothing from 1.5 on; a change of density is over within about a second.
 KERNEL_SECONDS = 0.5
 SILENCE_DB = -60.0  # loudness of what is as good as silent
 _BLOCK_STEPS = 256  # latent steps whose spectra are taken together
@@ -85,6 +85,18 @@ def tempo(recording: Recording, control: ControlConfig) -> Value:
     return recording.events.tempo
 
 
+def note_kernel(control: ControlConfig) -> float:
+    """Standard deviation of a control's kernel.
+
+    Args:
+        control: The control.
+
+    Returns:
+        Its ``kernel_seconds``, or 0.5 s where that is 0.
+    """
+    return control.kernel_seconds or KERNEL_SECONDS
+
+
 def note_density(recording: Recording, control: ControlConfig) -> Value:
     """Onsets a second, notes struck together counted once.
 
@@ -98,8 +110,7 @@ def note_density(recording: Recording, control: ControlConfig) -> Value:
     onsets = recording.events.onsets
     if onsets is None:
         return None
-    kernel = control.kernel_seconds or KERNEL_SECONDS
-    return event_density(onsets, recording.steps, recording.latent_rate, recording.seconds, kernel)
+    return event_density(onsets, recording.steps, recording.latent_rate, recording.seconds, note_kernel(control))
 
 
 def _step_spans(recording: Recording) -> Array:
@@ -135,7 +146,7 @@ def brightness(recording: Recording, control: ControlConfig) -> Value:
         A curve of shape ``(steps,)``.
     """
     spans = _step_spans(recording)
-    length = int(round(recording.sample_rate / recording.latent_rate))
+    length = round(recording.sample_rate / recording.latent_rate)
     hertz = np.fft.rfftfreq(length, 1 / recording.sample_rate)
     padded = np.pad(recording.mono, (0, length))
     centroids = np.zeros(recording.steps)
@@ -193,6 +204,8 @@ MEASURES: dict[str, Measure] = {
     "position": position,
     "folder": folder,
 }
+# Measures of a file's place, not of its sound: of generated music they say nothing.
+NOT_HEARD = frozenset({"position", "folder"})
 
 
 def measure_control(recording: Recording, control: ControlConfig) -> Value:

@@ -1,7 +1,8 @@
 """Finding onsets, tempo and beats in audio.
 
-Tempo: the envelopes of onsets in three bands are correlated with themselves; a comb of the lags of 1 to 8 beats, weighed
-by how common a tempo is, is highest at the tempo. Bass counts most, for a kick tells beats from what plays between them.
+Tempo: the envelopes of onsets in three bands are correlated with themselves; a comb of the lags of 1 to 8 beats, times
+how common a tempo is, is highest at the tempo. Bass counts most: a kick tells beats from what plays between them.
+
 Beats: where one steady pulse from end to end meets the onsets nearly as well as beats that are free to move, the music
 has a steady tempo, and that pulse gives tempo and beats far finer than a frame. Else the free beats stand.
 """
@@ -28,7 +29,7 @@ BEAT_HOP_SECONDS, ONSET_HOP_SECONDS = 0.01, 512 / 44100
 _BEAT_BANDS, _ONSET_BANDS = 80, 128
 _LOW, _HIGH = 8, 40  # of the 80 bands: below 160 Hz, above 1.7 kHz
 # How late an envelope's peak is after the onset, found on practice music: half a window and the rise of a sound.
-BEAT_DELAY_SECONDS, ONSET_DELAY_SECONDS = 0.0035, 0.0195
+BEAT_DELAY_SECONDS, ONSET_DELAY_SECONDS = 0.0035, -0.003
 _STEADY_SHARE = 0.7  # of the free beats' mean onset strength, that a steady pulse must reach
 _ONSET_THRESHOLD = 0.04  # of the strongest onsets' height
 

@@ -70,8 +70,8 @@ def check_enough(name: str, windows: int, embedding: dict[str, Any]) -> None:
     if windows < need:
         minutes = (need * embedding["hop_seconds"] + embedding["window_seconds"]) / 60
         raise UserError(
-            f"{name} has {windows} windows of {embedding['name']!r}, but its {embedding['dimension']} dimensions need at"
-            f" least {need}, about {minutes:.1f} minutes of audio. Give more audio, choose an embedding of fewer"
+            f"{name} has {windows} windows of {embedding['name']!r}, but its {embedding['dimension']} dimensions need"
+            f" at least {need}, about {minutes:.1f} minutes of audio. Give more audio, choose an embedding of fewer"
             " dimensions, or add --shrink for a shrunk estimate."
         )
 
@@ -208,6 +208,8 @@ class Comparison:
                 f"no FAD-infinity: it needs the evaluated set's tracks, at least {LEAST_TRACKS}, with well over"
                 f" {least} windows altogether (see --split)"
             )
+        elif line.value < 0:
+            self.notes.append("FAD-infinity is below 0: there are too few tracks to extrapolate from")
         return line
 
     def pairs(self) -> None:

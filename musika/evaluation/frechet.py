@@ -67,7 +67,7 @@ def _chunks(samples: Sequence[NDArray]) -> list[NDArray]:
 def _moments(samples: Sequence[NDArray]) -> tuple[Array, Array, float]:
     """Mean, sum of outer products and sum of fourth powers of the centred rows' lengths, chunk by chunk."""
     count, chunks = _check_samples(samples), _chunks(samples)
-    mean = sum(np.sum(chunk, axis=0, dtype=np.float64) for chunk in chunks) / count
+    mean = np.sum([np.sum(chunk, axis=0, dtype=np.float64) for chunk in chunks], axis=0) / count
     scatter, fourth = np.zeros((len(mean), len(mean))), 0.0
     for chunk in chunks:
         centred = chunk - mean

@@ -96,7 +96,9 @@ def extrapolate(
     sizes = extrapolation_sizes(counts, least_windows)
     if len(tracks) < LEAST_TRACKS or len(sizes) < 3:
         return None
-    rng, windows, distances = generator(seed, 14), [], []
+    rng = generator(seed, 14)
+    windows: list[float] = []
+    distances: list[float] = []
     for size in sizes:
         found = []
         for _ in range(_DRAWS if size < len(tracks) else 1):
@@ -105,9 +107,10 @@ def extrapolate(
         mean = np.mean(found, axis=0)
         windows.append(float(mean[0]))
         distances.append(float(mean[1]))
-    slope, value = np.polyfit(1 / np.array(windows), distances, 1)
-    left = np.square(np.array(distances) - (value + slope / np.array(windows))).sum()
-    spread = np.square(distances - np.mean(distances)).sum()
+    places, heights = 1 / np.array(windows), np.array(distances)
+    slope, value = np.polyfit(places, heights, 1)
+    left = np.square(heights - (value + slope * places)).sum()
+    spread = np.square(heights - heights.mean()).sum()
     r2 = float(1 - left / spread) if spread > 0 else 1.0
     return Extrapolation(float(value), float(slope), r2, tuple(windows), tuple(distances))
 

@@ -159,17 +159,18 @@ def kernel_sums(reference: list[NDArray], evaluated: list[NDArray], bandwidth: f
     Raises:
         UserError: If there are fewer than two windows on a side.
     """
-    sizes = [np.array([len(group) for group in groups]) for groups in (reference, evaluated)]
-    if min(part.sum() for part in sizes) < 2:
+    ours, theirs = (np.array([len(group) for group in groups]) for groups in (reference, evaluated))
+    if min(ours.sum(), theirs.sum()) < 2:
         raise UserError("the kernel distance needs at least 2 windows on each side. Give more audio.")
     first, second = np.concatenate(reference), np.concatenate(evaluated)
     bandwidth = median_distance(first) if bandwidth is None else bandwidth
-    starts = _starts(sizes[0]), _starts(sizes[1])
+    starts = _starts(ours), _starts(theirs)
     return KernelSums(
         _block_sums(first, first, (starts[0], starts[0]), bandwidth),
         _block_sums(second, second, (starts[1], starts[1]), bandwidth),
         _block_sums(first, second, starts, bandwidth),
-        *sizes,
+        ours,
+        theirs,
         bandwidth,
     )
 

@@ -72,3 +72,43 @@ def _draw_distance(axis: Any, report: dict[str, Any]) -> None:
     axis.set_xlabel("1 / windows")
     axis.set_title("Fréchet distance")
     axis.legend(fontsize=7)
+
+
+def save_generator_plot(path: str | Path, report: dict[str, Any]) -> None:
+    """Draw a generator's report as a PNG: for each embedding the distances with their intervals, and the shares.
+
+    Args:
+        path: The picture; its folder is made if need be.
+        report: What `generator.evaluate_generator` gave.
+
+    Raises:
+        UserError: If the picture cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    embeddings = list(report["embeddings"])
+    rows = {name: row for name, row in report["rows"].items() if embeddings[0] in row}
+    figure = Figure(figsize=(12, 3.2 * len(embeddings)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(embeddings), 2, squeeze=False)
+    for (left, right), embedding in zip(axes, embeddings, strict=True):
+        for place, row in enumerate(rows.values()):
+            scores = row[embedding]
+            ends = None
+            if scores.get("frechet_low") is not None:
+                ends = [[scores["frechet"] - scores["frechet_low"]], [scores["frechet_high"] - scores["frechet"]]]
+            left.barh(place, scores["frechet"], xerr=ends, color=f"C{place}", capsize=3)
+        left.set_yticks(range(len(rows)), list(rows))
+        left.invert_yaxis()
+        left.set_title(f"Fréchet distance, {embedding}")
+        names = ("precision", "recall", "density", "coverage")
+        for place, (name, row) in enumerate(rows.items()):
+            places = [index + 0.8 * (place + 0.5) / len(rows) - 0.4 for index in range(len(names))]
+            heights = [row[embedding][measure] or 0.0 for measure in names]
+            right.bar(places, heights, 0.8 / len(rows), color=f"C{place}", label=name)
+        right.set_xticks(range(len(names)), names)
+        right.legend(fontsize=7)
+    figure.suptitle(_plain(f"{report['preset']} against {report['data']}"))
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        figure.savefig(handle, format="png", metadata={"Software": None})

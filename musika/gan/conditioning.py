@@ -3,7 +3,8 @@
 A number becomes its place in the learned range, from -1 to 1, with sine and cosine of its multiples, so that near values
 can be told apart, and a flag that says whether it is given; all are zero where it is not. A class becomes a column of
 its own. A tempo also drives the beat clock: cosine and sine of the beat's phase and of its double, the same of the
-bar's phase, each with a flag. Two patches made alone read the same clock, so they agree on the beat.
+bar's phase, each with a flag. Two patches made alone read the same clock, so they agree on the beat. A density of
+onsets drives an event clock: how many onsets fall into each quarter of a step, with a flag.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from musika.settings import Config, ControlConfig
 SCALINGS = ("linear", "log")
 VALUE_COLUMNS = 6  # place in the range, sine and cosine of 1 and 2 half turns over it, flag
 PHASE_COLUMNS = 5  # cosine and sine of 1 and 2 turns, flag
+EVENT_PARTS = 4  # of a step, in each of which onsets are counted
+EVENT_COLUMNS = EVENT_PARTS + 1  # counts, flag
+_MOST_EVENTS = 2.0  # in a part; notes struck together are one onset
 _BEYOND = 1.5  # places outside the range are clipped here
 
 
@@ -30,11 +34,13 @@ class ControlTrack:
         values: Its values, `(steps,)`; of a class, the number of the class.
         beats: Position in beats, `(steps,)`; whole numbers are beats. Empty when the control is no clock.
         bars: Position in bars, `(steps,)`; empty likewise.
+        events: Onsets in each part of a step, `(steps, EVENT_PARTS)`; empty when they are not known.
     """
 
     values: np.ndarray
     beats: np.ndarray = field(default_factory=lambda: np.zeros(0))
     bars: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    events: np.ndarray = field(default_factory=lambda: np.zeros((0, EVENT_PARTS)))
 
 
 def check_controls(controls: tuple[ControlConfig, ...]) -> None:
@@ -59,8 +65,10 @@ def check_controls(controls: tuple[ControlConfig, ...]) -> None:
             raise UserError(f"{where}: per must be file or step. Received: per={control.per!r}")
         if not control.classes and not control.low < control.high:
             raise UserError(f"{where}: low must be below high. Received: low={control.low}, high={control.high}")
-        if (control.scaling == "log" or control.clock) and control.low <= 0:
-            raise UserError(f"{where}: a tempo or a log scale needs low above 0. Received: low={control.low}")
+        if control.clock and control.events:
+            raise UserError(f"{where}: clock and events exclude each other. Received: both true")
+        if (control.scaling == "log" or control.clock or control.events) and control.low <= 0:
+            raise UserError(f"{where}: a tempo, a density or a log scale needs low above 0. Received: low={control.low}")
         if not 0.0 <= control.drop <= 1.0:
             raise UserError(f"{where}: drop must be from 0 to 1. Received: drop={control.drop}")
 
@@ -79,7 +87,7 @@ def control_columns(control: ControlConfig) -> int:
     """
     if control.classes:
         return len(control.classes) + 1
-    return VALUE_COLUMNS + (2 * PHASE_COLUMNS if control.clock else 0)
+    return VALUE_COLUMNS + (2 * PHASE_COLUMNS if control.clock else 0) + (EVENT_COLUMNS if control.events else 0)
 
 
 def condition_columns(config: Config) -> int:
@@ -164,6 +172,10 @@ def encode_control(control: ControlConfig, track: ControlTrack) -> np.ndarray:
             columns += _phase_columns(positions, steps)
             finite = np.isfinite(positions) if len(positions) else np.zeros(steps, bool)
             known += [finite] * PHASE_COLUMNS
+    if control.events:
+        counts = track.events if len(track.events) else np.zeros((steps, EVENT_PARTS))
+        columns += [*np.minimum(counts, _MOST_EVENTS).T, np.ones(steps)]
+        known += [np.full(steps, len(track.events) > 0)] * EVENT_COLUMNS
     return np.where(np.stack(known, axis=1), np.stack(columns, axis=1), 0.0).astype(np.float32)
 
 

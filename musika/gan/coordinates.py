@@ -141,6 +141,40 @@ def coordinates(config: Config, seed: int, start_step: int, steps: int, truncati
     return result
 
 
+def circular_coordinates(
+    config: Config, seed: int, turns: np.ndarray, steps: int, truncation: float | None = 2.0
+) -> np.ndarray:
+    """The coordinates of places on a loop: anchors stand on a circle, as near to ``anchor_spacing`` as fits.
+
+    A loop that is longer than a patch has two anchors at least, so that there is somewhere to go and come back from.
+
+    Args:
+        config: The config.
+        seed: The piece's seed.
+        turns: The places, `(places,)`, in turns of the loop; anchor 0 stands at whole numbers.
+        steps: Latent steps of one turn.
+        truncation: Bound of anchors and style; None for none.
+
+    Returns:
+        `(places, 2 * coordinate_channels)` float32: the interpolated anchors, then the style.
+
+    >>> places = np.array([0.25, 1.25])
+    >>> ends = circular_coordinates(Config(), 7, places, steps=400)
+    >>> bool(np.array_equal(ends[0], ends[1]))
+    True
+    """
+    settings, truncation = config.generator, check_truncation(truncation)
+    channels = settings.coordinate_channels
+    count = max(2 if steps > settings.patch_latents else 1, round(steps / settings.anchor_spacing))
+    anchors = np.stack([anchor(seed, index, channels, truncation) for index in range(count)])
+    places = (turns % 1.0) * count
+    left = np.minimum(places.astype(np.int64), count - 1)
+    share = (places - left)[:, None]
+    path = anchors[left] * (1.0 - share) + anchors[(left + 1) % count] * share
+    manner = np.broadcast_to(style(seed, channels, truncation), path.shape)
+    return np.concatenate([path, manner], axis=1).astype(np.float32)
+
+
 def patch_noise(config: Config, seed: int, patch_index: int, layers: int) -> np.ndarray:
     """The generator's noise for one patch of a piece.
 

@@ -21,6 +21,7 @@ from musika.checks import UserError
 from musika.config import CodecPhaseConfig, Config
 from musika.training import autodiff
 from musika.training.adversarial import critic_hinge, generator_hinge
+from musika.training.codec_low_band import LowBandLoss
 from musika.training.losses import (
     SCALES,
     MagnitudeLoss,
@@ -33,6 +34,7 @@ from musika.training.losses import (
 )
 
 NETWORKS = ("level1_encoder", "level1_decoder", "level2_encoder", "level2_decoder")
+_LOW_BAND = ("low_phasor", "low_waveform", "low_onsets")
 PHASE_LOW_HZ = 400.0  # below it the ear follows phase (kick, bass); its weight there is highest
 
 
@@ -43,7 +45,7 @@ class PhaseRecipe:
     Attributes:
         through_level2: Whether level-1 latents pass through level 2.
         decodes: Whether the level-1 decoder takes part.
-        trains: Networks that are trained.
+        trains: Networks that are trained, or parts of them.
     """
 
     through_level2: bool
@@ -56,7 +58,32 @@ PHASES = {
     "level1_phase": PhaseRecipe(False, True, ("level1_decoder",)),
     "level2_latent": PhaseRecipe(True, False, ("level2_encoder", "level2_decoder")),
     "level2_signal": PhaseRecipe(True, True, ("level2_encoder", "level2_decoder")),
+    "level1_low_phase": PhaseRecipe(False, True, ("level1_decoder/low_phase",)),
 }
+
+
+def trained_variables(networks: dict[str, keras.Model], parts: tuple[str, ...]) -> list[keras.Variable]:
+    """The variables that a phase trains.
+
+    Args:
+        networks: The four networks by name.
+        parts: Names of networks, or of parts of them, such as ``level1_decoder/low_phase``.
+
+    Returns:
+        Trainable variables, in the networks' order.
+
+    Raises:
+        UserError: If there is no such network.
+    """
+    unknown = sorted({part.split("/")[0] for part in parts} - set(NETWORKS))
+    if unknown:
+        raise UserError(f"codec_training: unknown network {unknown[0]!r} to train; allowed: {', '.join(NETWORKS)}.")
+    found = []
+    for name in NETWORKS:
+        for part in [part for part in parts if part.split("/")[0] == name]:
+            source: Any = networks[name] if part == name else getattr(networks[name], part.split("/", 1)[1], None)
+            found += [] if source is None else source.trainable_variables
+    return found
 
 
 def crop_samples(config: Config, phase: CodecPhaseConfig) -> int:
@@ -96,19 +123,18 @@ class CodecPhase(keras.Model):
             raise UserError(f"codec_training: there is no phase {name!r}; allowed are {', '.join(PHASES)}.")
         self.config, self.recipe = config, PHASES[name]
         self.settings: CodecPhaseConfig = getattr(config.codec_training, name)
-        unknown = sorted(set(self.settings.trains) - set(NETWORKS))
-        if unknown:
-            raise UserError(
-                f"codec_training.{name}.trains: unknown network {unknown[0]!r}; allowed: {', '.join(NETWORKS)}."
-            )
         self.networks = networks
         self.share_level2 = 1.0 if self.recipe.through_level2 else self.settings.through_level2
-        trained = self.settings.trains or self.recipe.trains
-        self.variables_trained = [
-            item for key in NETWORKS if key in trained for item in networks[key].trainable_variables
-        ]
+        self.variables_trained = trained_variables(networks, self.settings.trains or self.recipe.trains)
+        if self.settings.steps and not self.variables_trained:
+            raise UserError(
+                f"codec_training: phase {name} would train nothing: this codec has no part"
+                f" {' or '.join(self.settings.trains or self.recipe.trains)}. Set its steps to 0."
+            )
         self.critic: Any = build_codec_critic() if self.settings.adversarial else None
         self.magnitude_loss = MagnitudeLoss(config)
+        low = config.codec.compact.phase_recurrence and any(getattr(self.settings, key) for key in _LOW_BAND)
+        self.low_band_loss = LowBandLoss(config) if low else None
         weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
         self.phasor_weights = (weights / weights.mean()).astype("float32")
         self.judged = False
@@ -198,9 +224,12 @@ class CodecPhase(keras.Model):
         if not self.recipe.decodes:
             return [settings.latent * terms["latent"]], terms
         level, phasor = self._decode(level1, batch)
-        terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
+        if settings.magnitude or settings.difference:
+            terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
         if settings.phasor:
             terms["phasor"] = phase_distance(phasor, real, imaginary, self.phasor_weights)
+        if self.low_band_loss is not None:
+            terms |= self.low_band_loss(level_amplitude(ops.minimum(level, 1.5), spectral), phasor, real, imaginary)
         total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
         if not (settings.waveform or self.judged):
             return [total], terms

@@ -94,6 +94,7 @@ class CodecSaves:
         """The config of the preset: until the compact codec's phase has been trained, Griffin-Lim finds it."""
         config, order = self.trainer.config, list(self.trainer.config.codec_training.order)
         learned = name in order and "level1_phase" in order and order.index(name) >= order.index("level1_phase")
+        learned |= self.trainer.run.settings.get("from") is not None
         if learned or name == "level1_phase" or config.codec.phase != "phasor":
             return config
         codec = dataclasses.replace(config.codec, phase_iterations=UNTRAINED_PHASE_ITERATIONS)
@@ -108,8 +109,10 @@ class CodecSaves:
             if name in order
             else {}
         )
+        start = self.trainer.run.settings.get("from")
         return {
-            "command": f"musika train codec --config {config.name} --data {data}",
+            "command": f"musika train codec --config {config.name} --data {data}"
+            + (f" --from {start}" if start else ""),
             "minutes_of_music": round(self.trainer.pool.seconds / 60, 1),
             "steps": ", ".join(f"{key} {count}" for key, count in {**done, name: step}.items() if count) or "0",
             "hours": round(self.trainer.seconds / 3600, 2),

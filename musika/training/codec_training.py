@@ -16,7 +16,9 @@ from musika.autoencoder.level2 import build_level2_decoder, build_level2_encoder
 from musika.checks import UserError
 from musika.config import Config
 from musika.data.audio_pool import AudioPool, open_pool
-from musika.training.codec_phase import PHASES, CodecPhase, make_batch
+from musika.preset_names import find_preset
+from musika.presets import load_preset
+from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
 from musika.training.components import set_components
 from musika.training.run import Run, all_finite
 
@@ -41,7 +43,7 @@ def build_networks(config: Config) -> dict[str, keras.Model]:
     }
 
 
-def learning_rate_at(step: int, steps: int, peak: float) -> float:
+def phase_learning_rate(step: int, steps: int, peak: float) -> float:
     """Learning rate of a step: a short warm-up, then a cosine down to 2 %.
 
     Args:
@@ -52,7 +54,7 @@ def learning_rate_at(step: int, steps: int, peak: float) -> float:
     Returns:
         The rate.
 
-    >>> round(learning_rate_at(1000, 1000, 1.0), 3)
+    >>> round(phase_learning_rate(1000, 1000, 1.0), 3)
     0.02
     """
     warm = min(1.0, (step + 1) / min(_WARM_UP_STEPS, max(steps // 10, 1)))
@@ -71,7 +73,7 @@ class _Schedule(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Set this step's learning rate."""
         settings = self.phase.settings
-        rate = learning_rate_at(self.step, settings.steps, settings.learning_rate) * self.trainer.rate_factor
+        rate = phase_learning_rate(self.step, settings.steps, settings.learning_rate) * self.trainer.rate_factor
         for optimizer in self.phase.optimizer_of.values():
             optimizer.learning_rate.assign(rate)
 
@@ -223,7 +225,12 @@ class CodecTrainer:
 
 
 def start_codec_run(
-    config: Config, data: str, out: str | Path, resume: bool = False, say: Callable[[str], None] = print
+    config: Config,
+    data: str,
+    out: str | Path,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+    start: str | Path | None = None,
 ) -> tuple[CodecTrainer, dict[str, Any]]:
     """Create or reopen a run and load what it holds.
 
@@ -233,6 +240,7 @@ def start_codec_run(
         out: The run folder.
         resume: Whether to go on with a run.
         say: Told what happens.
+        start: A preset or run whose codec a new run starts from.
 
     Returns:
         The trainer, and where it stands: `phase` and `step`.
@@ -241,7 +249,8 @@ def start_codec_run(
         run = Run.open(out, "codec")
         config, data = run.config, run.settings["data"]
     else:
-        run = Run.create(out, config, {"kind": "codec", "data": data})
+        found = None if start is None else str(find_preset(start).resolve())
+        run = Run.create(out, config, {"kind": "codec", "data": data, "from": found})
     training = config.codec_training
     pool = open_pool(data, run.folder / "cache", config.sample_rate, training.held_out, training.seed, say)
     trainer = CodecTrainer(run, pool, say)
@@ -250,11 +259,49 @@ def start_codec_run(
         trainer.rate_factor = float(state["rate_factor"])
         trainer.seconds = float(state.get("seconds", 0.0))
         return trainer, state
-    kept = trainer.start()
-    for level, share in kept.items():
-        say(f"principal components: {level} {100 * share:.1f} %")
+    if start is not None:
+        take_over_networks(trainer.networks, load_preset(start).codec.networks, say)
+    else:
+        for level, share in trainer.start().items():
+            say(f"principal components: {level} {100 * share:.1f} %")
     trainer.save("", 0)
     return trainer, {"phase": "", "step": 0}
+
+
+def take_over_networks(
+    networks: dict[str, keras.Model], source: dict[str, keras.Model], say: Callable[[str], None] = print
+) -> None:
+    """Set the weights of a codec's networks to those of another codec.
+
+    A network whose weights all fit is taken over whole; of another one the variables of equal path and shape are, and
+    the rest stays as it is.
+
+    Args:
+        networks: The four networks to set.
+        source: Those to take from.
+        say: Told what stays new.
+
+    Raises:
+        UserError: If principal components do not fit: without them nothing else would make sense.
+    """
+    for name in NETWORKS:
+        held = {item.path: item for item in source[name].variables}
+        new = []
+        for variable in networks[name].variables:
+            value = held.get(variable.path)
+            if value is not None and value.shape == variable.shape:
+                variable.assign(value)
+            else:
+                new.append(variable.path.removeprefix(f"{name}/"))
+        if any(path.startswith("components/") for path in new):
+            raise UserError(
+                f"--from: the {name.replace('_', ' ')} has other sizes in that codec. Keep spectral, latent_channels,"
+                " level1_channels and frames_per_latent as they are there, or train without --from."
+            )
+        if new:
+            say(f"{name}: new are {', '.join(sorted({path.split('/')[0] for path in new}))}; the rest is taken over.")
+        else:
+            say(f"{name}: taken over.")
 
 
 def remaining_phases(config: Config, state: dict[str, Any], only: str | None = None) -> list[tuple[str, int]]:
@@ -289,6 +336,7 @@ def train_codec(
     minutes: float | None = None,
     say: Callable[[str], None] = print,
     progress: bool = True,
+    start: str | Path | None = None,
 ) -> Path:
     """Train a codec: principal components where the config asks for them, then its phases.
 
@@ -301,6 +349,7 @@ def train_codec(
         minutes: Stop, with a save, after so long.
         say: Told what happens.
         progress: Whether progress bars are shown.
+        start: A preset or run whose codec a new run starts from, instead of principal components.
 
     Returns:
         The folder of the preset.
@@ -311,7 +360,7 @@ def train_codec(
     from musika.training.codec_saves import CodecSaves
 
     remaining_phases(config, {"phase": "", "step": 0}, phase)
-    trainer, state = start_codec_run(config, data, out, resume, say)
+    trainer, state = start_codec_run(config, data, out, resume, say, start)
     saves = CodecSaves(trainer, progress)
     until = None if minutes is None else time.monotonic() + 60 * minutes
     saves.write(state["phase"] or "start", int(state["step"]))

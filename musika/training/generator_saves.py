@@ -35,6 +35,9 @@ class GeneratorSaves:
     Attributes:
         run: The run folder.
         gan: The networks.
+        latents: The latents, in the form in which the GAN makes them.
+        normalisation: How they were normalised, if they were.
+        preset: What plays: the averaged generator and the codec.
         scores: The latest scores.
     """
 
@@ -65,7 +68,8 @@ class GeneratorSaves:
         """
         self._codec_notes = codec_notes
         self.run, self.gan, self._batches, self._codec = run, gan, batches, codec
-        self._latents, self._shown, self._say = latents, shown, say
+        self.latents, self._shown, self._say = latents, shown, say
+        self.normalisation = statistics
         self._statistics = None if statistics is None else (statistics.mean, statistics.std)
         mid_side = run.config.generator.mid_side
         self._held_out = _moments(latents.held_out, mid_side)
@@ -73,7 +77,7 @@ class GeneratorSaves:
         self._bar: ProgressBar | None = None
         self._writer = ScalarWriter(run.folder / "scalars")
         mean, std = self._statistics or (np.float32(0.0), np.float32(1.0))
-        self._preset = Preset(run.folder.name, run.config, codec, gan.average, mean, std)
+        self.preset = Preset(run.folder.name, run.config, codec, gan.average, mean, std)
         self.scores: dict[str, float] = {}
 
     def open(self, step: int) -> None:
@@ -168,7 +172,7 @@ class GeneratorSaves:
         from musika.audio.picture import save_spectrogram
         from musika.audio.writing import write_audio
 
-        audio = self._preset.piece(SAMPLE_SEED).render(0.0, SAMPLE_SECONDS)
+        audio = self.preset.piece(SAMPLE_SEED).render(0.0, SAMPLE_SECONDS)
         path = self.run.folder / "samples" / f"step-{step:08d}.flac"
         rate = self.run.config.sample_rate
         write_audio(path, audio, rate)
@@ -179,14 +183,15 @@ class GeneratorSaves:
         rate, settings = self.run.config.latent_rate, self.run.settings
         config, data = settings.get("config"), _name(settings.get("data"))
         training = {
-            "command": f"musika train generator --config {config} --codec {_name(settings.get('codec'))} --data {data}",
+            "command": settings.get("command")
+            or f"musika train generator --config {config} --codec {_name(settings.get('codec'))} --data {data}",
             "config": config,
             "commit": commit(),
             "machine": f"{processor()}, {core_count()} cores",
             "from": _name(self.run.settings.get("from")),
             "data": data,
-            "files": len(self._latents.used),
-            "minutes_of_music": round(sum(len(part) for part in self._latents.training) / rate / 60.0, 1),
+            "files": len(self.latents.used),
+            "minutes_of_music": round(sum(len(part) for part in self.latents.training) / rate / 60.0, 1),
             "steps": step,
             "hours": round(seconds / 3600.0, 3),
             "scores": {name: round(value, 4) for name, value in self.scores.items()},
@@ -200,7 +205,7 @@ class GeneratorSaves:
         Args:
             step: Steps done.
             seconds_per_step: Seconds of a step; NaN when not known.
-            ended: ``done``, ``time`` or ``stopped``.
+            ended: ``done``, ``time``, ``stopped`` or ``enough``.
 
         Returns:
             The report.
@@ -211,7 +216,7 @@ class GeneratorSaves:
         report = {"step": step, "seconds_per_step": seconds_per_step, "ended": ended, **self.scores}
         known = None if math.isnan(seconds_per_step) else round(seconds_per_step, 4)
         write_json(folder / "report.json", {**report, "seconds_per_step": known})
-        how = {"done": "Done", "time": "Time is up", "stopped": "Stopped"}[ended]
+        how = {"done": "Done", "time": "Time is up", "stopped": "Stopped", "enough": "Ended early"}[ended]
         speed = "" if math.isnan(seconds_per_step) else f", {seconds_per_step:.3f} s a step"
         self._say(f"{how} after {step} steps{speed}.")
         if self.scores:
@@ -221,8 +226,8 @@ class GeneratorSaves:
             )
         self._say(f"Preset: {folder / 'preset'}   samples: {folder / 'samples'}   scalars: {folder / 'scalars'}")
         self._say(f"Listen: musika generate --checkpoint {folder}")
-        if ended != "done":
-            self._say(f"Go on: musika train generator --out {folder} --resume")
+        if ended not in ("done", "enough"):
+            self._say(f"Go on: {self.run.settings.get('go_on') or f'musika train generator --out {folder} --resume'}")
         return report
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -51,6 +52,7 @@ class GeneratorTrainer(keras.callbacks.Callback):
         run: The run folder.
         gan: The networks and their step.
         progress: Where the training stands.
+        judge: Called after every save with the step; True ends the training.
     """
 
     def __init__(self, run: Run, gan: LatentGan, batches: GanBatches, saves: GeneratorSaves) -> None:
@@ -65,6 +67,8 @@ class GeneratorTrainer(keras.callbacks.Callback):
         super().__init__()
         self.run, self.gan, self.batches, self.saves = run, gan, batches, saves
         self.progress = Progress()
+        self.judge: Callable[[int], bool] | None = None
+        self._enough = False
         self._losses = LossCallback(self._receive, LOSS_EVERY)
         self._failed = False
         self._stop = StopRequest()
@@ -101,6 +105,8 @@ class GeneratorTrainer(keras.callbacks.Callback):
         self.run.save(self.gan.networks, self.gan.optimizers, {"progress": dataclasses.asdict(progress)})
         self._saved_step = progress.step
         self.saves.write(progress.step, progress.seconds)
+        if self.judge is not None and progress.step > 0:
+            self._enough = self.judge(progress.step)
 
     def train(self, minutes: float | None = None) -> str:
         """Train until the steps are done, the time is up, or someone asks to stop.
@@ -109,7 +115,7 @@ class GeneratorTrainer(keras.callbacks.Callback):
             minutes: Stop after so long; the learning rate's decay then follows whichever is further, steps or time.
 
         Returns:
-            Why it ended: ``done``, ``time`` or ``stopped``.
+            Why it ended: ``done``, ``time``, ``stopped``, or ``enough`` when the judge said so.
 
         Raises:
             UserError: If the losses stay not finite at ever lower learning rates.
@@ -156,6 +162,8 @@ class GeneratorTrainer(keras.callbacks.Callback):
         """Why the training ends before its last step, or None."""
         if self._stop.wanted:
             return "stopped"
+        if self._enough:
+            return "enough"
         return "time" if time.monotonic() >= self._until else None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -26,12 +26,13 @@ from musika.training.batches import GanBatches
 from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
 from musika.training.latent_gan import LatentGan
-from musika.training.take_over import take_over_weights
 from musika.training.run import Run
+from musika.training.take_over import take_over_weights
 from musika.upstream import TRAINING_WEIGHTS
 from musika.weights import load_weights
 
 KIND = "generator"
+Judge = Callable[[GeneratorSaves, int], Callable[[int], bool]]
 
 
 def precision_of(settings: GeneratorTrainingConfig) -> str:
@@ -69,8 +70,11 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
-    for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis"):
+    for name in ("critic_first", "patience"):
+        check_integer(getattr(settings, name), f"generator_training.{name}", 0, 10**9)
+    for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
+    check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
     for name in ("penalty_max", "penalty_step", "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
 
@@ -93,7 +97,23 @@ def build_gan(config: Config, start: Preset | None = None, xla: bool = False) ->
     average = build_generator(config, dtype="float32")
     if start is not None and start.generator is not None:
         _load_start(generator, critic, start)
+    _freeze({"generator": generator, "critic": critic}, settings.frozen)
     return LatentGan(generator, critic, average, settings, xla)
+
+
+def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
+    """Let layers keep their weights, as `generator_training.frozen` names them."""
+    for name in frozen:
+        network, _, beginning = name.partition(".")
+        layers = networks[network].layers if network in networks else []
+        chosen = [layer for layer in layers if beginning and layer.name.startswith(beginning) and layer.weights]
+        if not chosen:
+            raise UserError(
+                "generator_training.frozen must name layers of the generator or the critic, such as critic.block0."
+                f" Received: {name!r}"
+            )
+        for layer in chosen:
+            layer.trainable = False
 
 
 def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> None:
@@ -119,9 +139,9 @@ def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> N
             take_over_weights(critic, before)
 
 
-def _new_config(config: str | Path, codec: Preset, start: Preset | None, changes: dict[str, Any]) -> Config:
+def _new_config(config: str | Path | Config, codec: Preset, start: Preset | None, changes: dict[str, Any]) -> Config:
     """The config of a new run: its codec is the preset's, its generator the one that it starts from."""
-    resolved = load_config(config)
+    resolved = config if isinstance(config, Config) else load_config(config)
     if start is not None:
         if start.generator is None:
             raise UserError(f"preset {start.name!r} has no generator to start from. Leave --from out.")
@@ -164,7 +184,7 @@ def _resumed_run(out: str | Path, codec: str | Path | None, steps: int | None) -
 
 
 def train_generator(
-    config: str | Path,
+    config: str | Path | Config,
     codec: str | Path | None,
     data: str | Path | None,
     out: str | Path,
@@ -176,11 +196,14 @@ def train_generator(
     xla: bool = False,
     shown: bool = True,
     say: Callable[[str], None] = print,
+    judge: Judge | None = None,
+    notes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train a generator on the latents of one codec.
 
     Args:
-        config: Name or path of the config. Its codec is replaced by that of ``codec``; a resumed run has its own.
+        config: Name or path of the config, or the config. Its codec is replaced by that of ``codec``; a resumed run has
+            its own.
         codec: The preset that encoded the latents; a resumed run remembers its own.
         data: Folder of latent files; likewise.
         out: The run folder.
@@ -192,9 +215,13 @@ def train_generator(
         xla: Whether TensorFlow compiles the step by XLA.
         shown: Whether a progress bar is shown.
         say: Receives the lines that are printed.
+        judge: Gets what writes the saves, and the step at which the training begins; what it gives is called after
+            every save with the step, and says by True that the training may end.
+        notes: What ``run.json`` shall remember besides: ``command`` is how the run was started, ``go_on`` how it goes
+            on.
 
     Returns:
-        The closing report: ``step``, ``seconds_per_step``, ``ended`` (done, time or stopped) and the scores.
+        The closing report: ``step``, ``seconds_per_step``, ``ended`` (done, time, stopped or enough) and the scores.
 
     Raises:
         UserError: If something given is wrong, or the training does not stay finite.
@@ -214,7 +241,7 @@ def train_generator(
         changes = {name: value for name, value in changes.items() if value is not None}
         resolved = _new_config(config, codec_preset, start_preset, changes)
         latents = _load_data(data, codec_preset, resolved, say)
-        run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset))
+        run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset) | (notes or {}))
     gan = build_gan(run.config, start_preset, xla)
     statistics = _prepare(latents, run.config, codec_preset)
     settings = run.config.generator
@@ -234,6 +261,8 @@ def train_generator(
     trainer = GeneratorTrainer(run, gan, batches, saves)
     if resume and run.last is not None:
         trainer.resume()
+    if judge is not None:
+        trainer.judge = judge(saves, trainer.progress.step)
     saves.open(trainer.progress.step)
     try:
         ended = trainer.train(minutes)
@@ -242,11 +271,11 @@ def train_generator(
     return saves.closing_word(trainer.progress.step, trainer.seconds_per_step, ended)
 
 
-def _run_settings(config: str | Path, codec: Preset, data: str | Path, start: Preset | None) -> dict[str, Any]:
+def _run_settings(config: str | Path | Config, codec: Preset, data: str | Path, start: Preset | None) -> dict[str, Any]:
     """What a run remembers of what it was started with."""
     return {
         "kind": KIND,
-        "config": str(config),
+        "config": config.name if isinstance(config, Config) else str(config),
         "codec": str(_folder(codec)),
         "codec_hash": codec.codec.hash,
         "data": str(Path(data).resolve()),

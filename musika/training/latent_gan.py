@@ -70,7 +70,8 @@ class LatentGan(keras.Model):
     A batch is a dictionary: ``real`` `(batch, window, channels)`, ``coordinates`` `(batch, window,
     2 * coordinate_channels + control columns)`, ``noise`` `(batch, window, noise_layers)`, with controls ``conditions``
     `(batch, window, control columns)` of the real windows, which the generated ones share, and, when the config has
-    instance noise, ``fake_noise`` of the shape of ``real`` (the noise on ``real`` is in it already).
+    instance noise, ``fake_noise`` of the shape of ``real``, with cutout ``fake_mask`` `(batch, window, 1)` (``real``
+    has its own of both in it already).
 
     Attributes:
         generator: The trained generator.
@@ -171,6 +172,9 @@ class LatentGan(keras.Model):
             [real + fake for real, fake in zip(real_side, fake_side, strict=True)],
             self.critic.trainable_variables,
         )
+        if self.settings.critic_first:
+            open_gate = ops.cast(self.generator_optimizer.iterations.value >= self.settings.critic_first, "float32")
+            toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
         copies = replicas()
@@ -216,6 +220,8 @@ class LatentGan(keras.Model):
 
         def loss_function() -> tuple[list[Tensor], dict[str, Tensor]]:
             fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
+            if "fake_mask" in batch:
+                fake = fake * batch["fake_mask"]
             if "fake_noise" in batch:
                 fake = fake + batch["fake_noise"]
             scores = self._score(fake, batch.get("conditions"))
@@ -237,7 +243,8 @@ class LatentGan(keras.Model):
     def _move_averages(self, real_score: Tensor, fake_score: Tensor) -> None:
         """Move the penalty's factor and the averaged generator by one step."""
         real_mean, fake_mean = mean_over_replicas(real_score), mean_over_replicas(fake_score)
-        factor = next_factor(self.penalty_factor.value, real_mean, fake_mean, self.settings.penalty_step)
+        step, certain = self.settings.penalty_step, self.settings.penalty_certainty
+        factor = next_factor(self.penalty_factor.value, real_mean, fake_mean, step, certain)
         self.penalty_factor.assign(factor)
         # The optimiser has counted this step already.
         decay = ema_decay(self.generator_optimizer.iterations.value - 1, self.settings.ema)

@@ -51,7 +51,9 @@ def certainty(real_mean: Tensor, fake_mean: Tensor) -> Tensor:
     return ops.clip(ops.convert_to_tensor(real_mean, "float32") - fake_mean, 0.0, 2.0) / 2.0
 
 
-def next_factor(factor: Tensor, real_mean: Tensor, fake_mean: Tensor, step: float) -> Tensor:
+def next_factor(
+    factor: Tensor, real_mean: Tensor, fake_mean: Tensor, step: float, certain: float = CERTAIN
+) -> Tensor:
     """The penalty's factor after one training step.
 
     Args:
@@ -59,12 +61,13 @@ def next_factor(factor: Tensor, real_mean: Tensor, fake_mean: Tensor, step: floa
         real_mean: Mean score of real examples at this step.
         fake_mean: Mean score of generated examples at this step.
         step: How far the factor moves.
+        certain: Certainty from which the critic is held back harder.
 
     Returns:
-        The factor plus ``step`` when the critic's certainty exceeds 0.9, minus ``step`` otherwise, kept in [0, 1].
+        The factor plus ``step`` when the critic's certainty exceeds ``certain``, minus ``step`` otherwise, kept in [0, 1].
 
     >>> round(float(next_factor(0.5, 1.0, -1.0, 0.25)), 3), round(float(next_factor(0.5, 1.0, 1.0, 0.25)), 3)
     (0.75, 0.25)
     """
-    move = ops.where(certainty(real_mean, fake_mean) > CERTAIN, step, -step)
+    move = ops.where(certainty(real_mean, fake_mean) > certain, step, -step)
     return ops.clip(factor + move, 0.0, 1.0)

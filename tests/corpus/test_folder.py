@@ -51,7 +51,7 @@ def test_a_longer_corpus_begins_with_the_shorter_one(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "jazz"}, "kind must be one of techno, piano. Received: kind='jazz'"),
+        ({"kind": "jazz"}, "kind must be one of techno, piano, techno@breaks. Received: kind='jazz'"),
         ({"minutes": 0.0}, "minutes must be a number greater than 0"),
         ({"minutes": -1.0}, "minutes must be a number greater than 0"),
         ({"seed": -1}, "seed must be a whole number"),
@@ -103,3 +103,15 @@ def test_the_command_writes_files_and_says_so(tmp_path, capsys):
     closing = capsys.readouterr().out
     assert closing.startswith("1 techno file, 2.4 seconds, made in ") and str(tmp_path / "music") in closing
     assert len(list((tmp_path / "music").glob("*.flac"))) == 1
+
+
+def test_a_variant_has_files_and_a_name_of_its_own(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    out = ["--out", str(tmp_path), "--minutes", "0.02", "--processes", "1"]
+    verb.run(parser.parse_args(["techno", "--variant", "breaks", *out]))
+    assert {path.name for path in tmp_path.iterdir()} == {"techno-breaks_00000.flac", "techno-breaks_00000.labels.csv"}
+    assert "1 techno@breaks file" in capsys.readouterr().out
+    assert 165 <= read_labels(tmp_path / "techno-breaks_00000.labels.csv").tempo <= 180
+    with pytest.raises(UserError, match="kind must be one of techno, piano, techno@breaks"):
+        verb.run(parser.parse_args(["piano", "--variant", "breaks", *out]))

@@ -1,8 +1,11 @@
+import hashlib
+
 import numpy as np
 import pytest
 
 from musika.checks import UserError
 from musika.corpus import KINDS, render_track
+from musika.corpus.palettes import PALETTES, STEPS_PER_BAR
 from musika.corpus.synth import SAMPLE_RATE
 from musika.corpus.tracks import track_tempo
 
@@ -143,3 +146,32 @@ def test_piano_energy_rises_at_onsets():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
         render_track(*arguments)
+
+
+def test_the_base_is_what_it_was_before_there_were_variants():
+    track = render_track("techno", seed=0, index=1, seconds=12.0)
+    assert track.labels.tempo == 138.9
+    assert hashlib.sha256(np.round(track.audio * 32767).astype(np.int16).tobytes()).hexdigest()[:8] == "9ba7ac55"
+
+
+def test_a_variant_is_other_music_with_labels_as_exact():
+    tempi = [track_tempo(9, index, "techno@breaks") for index in range(30)]
+    assert 165 <= min(tempi) < 167 and 178 < max(tempi) <= 180
+    base, variant = PALETTES["techno"], PALETTES["techno@breaks"]
+    assert not set(base.roots) & set(variant.roots)
+    assert not {scale[0] for scale in base.scales.values()} & {scale[0] for scale in variant.scales.values()}
+    for index in range(3):
+        track = render_track("techno@breaks", seed=2, index=index, seconds=6.0)
+        labels = track.labels
+        assert np.allclose(labels.beats, np.arange(len(labels.beats)) * 60 / labels.tempo, atol=1e-12)
+        bars = labels.bars[1:-1]  # every pattern has a kick on one
+        kick = energy_near(track.audio, bars, 0.0, 0.03) / energy_near(track.audio, bars, -0.03, 0.0)
+        assert np.median(kick) > 2
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_patterns_of_a_palette_fill_a_bar(name):
+    palette = PALETTES[name]
+    assert {len(pattern) for pattern in palette.bass_patterns + palette.stab_patterns} == {STEPS_PER_BAR}
+    assert all(0 <= step < STEPS_PER_BAR for places in palette.drum_places for part in places for step in part)
+    assert set(palette.scale_names) == set(palette.scales)

@@ -72,7 +72,7 @@ def tiny_network():
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
-    monkeypatch.setenv("MUSIKA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(vggish, "build_vggish", lambda activation="none": tiny_network())
     rng = np.random.default_rng(0)
     arrays = {
@@ -227,7 +227,7 @@ def test_the_whole_network_loads_from_a_file_in_the_published_layout(tmp_path, m
     """288 MB; the result is that of the same arrays put through plain TensorFlow operations."""
     import tensorflow as tf
 
-    monkeypatch.setenv("MUSIKA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     rng = np.random.default_rng(5)
     arrays = {}
     for name, shape in LAYOUT.items():

@@ -151,6 +151,7 @@ def test_remaining_phases_go_on_where_the_run_stands():
 
 def test_corpus_sources_are_read_and_refused():
     assert parse_corpus("corpus:techno") == (["techno"], 60.0)
+    assert parse_corpus("corpus:techno@breaks:5") == (["techno@breaks"], 5.0)
     assert parse_corpus("some/folder") is None
     with pytest.raises(UserError, match="no practice corpus 'jazz'"):
         parse_corpus("corpus:techno+jazz")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,8 +11,10 @@ import pytest
 from toy_gan import toy_batches, toy_config, toy_gan, toy_latents, weights_of
 
 from musika.checks import UserError
-from musika.data.crops import swap_sides
-from musika.training.generator_training import check_settings, precision_of
+from musika.data.crops import LatentCrops, swap_sides
+from musika.settings import ControlConfig
+from musika.training.batches import GanBatches
+from musika.training.generator_training import build_gan, check_settings, precision_of
 from musika.training.latent_gan import join_patches, split_windows
 from musika.training.run import save_state
 
@@ -64,7 +67,7 @@ def test_the_penalty_is_the_squared_slope_by_finite_differences():
         moved[len(rows) + np.arange(len(rows)), rows] -= step
         scores = numbers(gan.critic(moved.reshape(-1, *real.shape[1:])))[:, 0]
         slope[rows] = (scores[: len(rows)] - scores[len(rows) :]) / (2 * step)
-    _, logs, _ = gan._real_gradients(keras.ops.convert_to_tensor(real), penalised=True)
+    _, logs, _ = gan._real_gradients(keras.ops.convert_to_tensor(real), None, penalised=True)
     assert float(logs["penalty"]) == pytest.approx(np.square(slope).sum(), rel=0.01)
 
 
@@ -270,3 +273,37 @@ def test_two_copies_train_like_one():
     for one, other in zip(alone, together, strict=True):
         for name, value in one.items():
             assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def controlled_gan(**training):
+    """A toy GAN told a tempo, and batches whose real windows have one."""
+    config = toy_config(**training)
+    tempo = ControlConfig("tempo", low=90, high=160, clock=True, drop=0.5)
+    config = dataclasses.replace(config, generator=dataclasses.replace(config.generator, controls=(tempo,)))
+    conditions = np.random.default_rng(5).standard_normal((300, 16)).astype("float32")
+    crops = LatentCrops([toy_latents()], config.generator.window_latents, conditions=[conditions])
+    gan = build_gan(config)
+    gan.run_eagerly = True
+    return GanBatches(crops, config, gan.generator.noise_layers), gan
+
+
+def test_real_and_generated_windows_are_told_the_same_and_some_are_told_nothing():
+    batches, _ = controlled_gan(batch_size=64)
+    batch = batches.batch(0)
+    assert batch["conditions"].shape == (64, 64, 16)
+    np.testing.assert_array_equal(batch["coordinates"][:, :, 8:], batch["conditions"])
+    told = batch["conditions"].any(axis=(1, 2))
+    assert 20 < told.sum() < 44
+    assert batches.inputs(0, 3)["coordinates"][:, :, 8:].any(axis=(1, 2)).all()  # the scores are of controlled music
+
+
+def test_generator_and_critic_learn_from_what_they_are_told():
+    batches, gan = controlled_gan(penalty_every=2)
+    before = {name: network.get_weights() for name, network in gan.networks.items()}
+    one_step(gan, batches)
+    kernels = {"generator": "start_adain/scale_kernel", "critic": "input/kernel"}
+    for name, path in kernels.items():
+        network = gan.networks[name]
+        index = next(place for place, item in enumerate(network.weights) if item.path.endswith(path))
+        moved = network.get_weights()[index] - before[name][index]
+        assert np.abs(moved[..., 8:, :]).max() > 0, path

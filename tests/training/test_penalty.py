@@ -25,6 +25,11 @@ def test_the_factor_rises_when_the_critic_is_certain_and_falls_otherwise():
     assert float(next_factor(0.5, 1.0, -0.79, 1e-4)) == pytest.approx(0.4999)
 
 
+def test_a_lower_limit_holds_a_less_certain_critic_back():
+    assert float(next_factor(0.5, 0.7, -0.7, 0.1, certain=0.6)) == pytest.approx(0.6)
+    assert float(next_factor(0.5, 0.5, -0.5, 0.1, certain=0.6)) == pytest.approx(0.4)
+
+
 def test_the_factor_stays_between_zero_and_one():
     assert float(next_factor(1.0, 3.0, -3.0, 0.1)) == 1.0
     assert float(next_factor(0.05, 0.0, 0.0, 0.1)) == 0.0

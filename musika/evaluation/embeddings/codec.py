@@ -41,7 +41,7 @@ class CodecLatents(Embedding):
         self.window_seconds = self.hop_seconds
         self.dimension = 2 * config.codec.latent_channels
         self.weights_hash = self._codec.hash
-        self.settings = {"version": 1, "preset": str(preset), "latent_hop": config.latent_hop}
+        self.settings = {"version": 1, "latent_hop": config.latent_hop}  # the hash stands for the rest
 
     def _rows(self, blocks: Iterator[Floats]) -> Iterator[NDArray]:
         """Latent steps of a stream."""

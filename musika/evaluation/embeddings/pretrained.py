@@ -32,15 +32,27 @@ def _import_extra(name: str) -> tuple[Any, Any]:
 
 
 def _fetch(kind: Any, model: str, **options: Any) -> Any:
-    """Load a part of a pretrained model."""
+    """Call ``from_pretrained``, with an error for people."""
     try:
         return kind.from_pretrained(model, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"the pretrained model {model!r} cannot be loaded ({reason}). Give its name on the Hugging Face hub, or a"
             " folder that holds it with model.safetensors."
         ) from None
+
+
+def _fetch_network(kind: Any, model: str) -> Any:
+    """Load a pretrained network whole: what a file lacks, `transformers` would fill with random numbers."""
+    network, about = _fetch(kind, model, use_safetensors=True, output_loading_info=True)
+    missing = sorted(about["missing_keys"])
+    if missing:
+        raise UserError(
+            f"{model!r} is not a pretrained {kind.__name__}: it lacks {len(missing)} weights, the first {missing[0]}."
+            " Choose another model."
+        )
+    return network.eval()
 
 
 def _hash(network: Any) -> str:
@@ -58,7 +70,7 @@ class _Pretrained(Embedding):
 
     def _prepare(self, network: Any, model: str, hop: float, window: float) -> None:
         """Note what the network is and how it is used."""
-        self._network = network.eval()
+        self._network = network
         self.window_seconds = window
         self.hop_seconds = check_number(hop, "hop", 0.1, window)
         self.weights_hash = _hash(network)
@@ -95,7 +107,7 @@ class Clap(_Pretrained):
 
     def __init__(self, model: str = "laion/larger_clap_music", hop: float = 1.0) -> None:
         self._torch, transformers = _import_extra(self.name)
-        network = _fetch(transformers.ClapModel, model, use_safetensors=True)
+        network = _fetch_network(transformers.ClapModel, model)
         if network.config.audio_config.enable_fusion:
             raise UserError(f"embedding 'clap': {model!r} fuses parts drawn at random. Choose a model without fusion.")
         self._extractor = _fetch(transformers.ClapFeatureExtractor, model)
@@ -129,7 +141,7 @@ class Encodec(_Pretrained):
 
     def __init__(self, model: str = "facebook/encodec_48khz", hop: float = 0.5) -> None:
         self._torch, transformers = _import_extra(self.name)
-        network = _fetch(transformers.EncodecModel, model, use_safetensors=True)
+        network = _fetch_network(transformers.EncodecModel, model)
         config = network.config
         self.sample_rate, self.channels = int(config.sampling_rate), int(config.audio_channels)
         self.dimension, self._levelled = int(config.hidden_size), bool(config.normalize)

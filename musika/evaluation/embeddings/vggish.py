@@ -50,15 +50,18 @@ def build_vggish(activation: str = "none") -> keras.Model:
     check_choice(activation, "activation", ["none", "relu"])
     patches = keras.Input((_PATCH_FRAMES, _BANDS), name="input_features")
     x = layers.Reshape((_PATCH_FRAMES, _BANDS, 1))(patches)
+    zeros = {"kernel_initializer": "zeros"}  # the weights come from a file: random ones would only take a second
     for number, (stage, *widths) in enumerate(_CONVOLUTIONS, 1):
         for index, width in enumerate(widths, 1):
             name = stage if len(widths) == 1 else f"{stage}_{index}"
-            x = layers.Conv2D(width, 3, padding="same", activation="relu", data_format="channels_last", name=name)(x)
+            x = layers.Conv2D(
+                width, 3, padding="same", activation="relu", data_format="channels_last", name=name, **zeros
+            )(x)
         x = layers.MaxPooling2D(2, padding="same", data_format="channels_last", name=f"pool{number}")(x)
     x = layers.Flatten(data_format="channels_last")(x)
-    x = layers.Dense(4096, activation="relu", name="fc1_1")(x)
-    x = layers.Dense(4096, activation="relu", name="fc1_2")(x)
-    x = layers.Dense(_DIMENSION, activation=None if activation == "none" else "relu", name="fc2")(x)
+    x = layers.Dense(4096, activation="relu", name="fc1_1", **zeros)(x)
+    x = layers.Dense(4096, activation="relu", name="fc1_2", **zeros)(x)
+    x = layers.Dense(_DIMENSION, activation=None if activation == "none" else "relu", name="fc2", **zeros)(x)
     return keras.Model(patches, x, name="vggish")
 
 

@@ -29,15 +29,12 @@ _TIMEOUT = 30.0  # seconds without a byte
 
 
 def cache_folder() -> Path:
-    """Where musika keeps what it can make or fetch again.
+    """Where downloaded weights are kept.
 
     Returns:
-        ``$MUSIKA_CACHE``, else ``musika`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        ``musika/weights`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
     """
-    named = os.environ.get("MUSIKA_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musika"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musika" / "weights"
 
 
 def kept_weights() -> Path:
@@ -155,7 +152,7 @@ def _make_cache() -> None:
         cache_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot make the cache folder {cache_folder()}: {error.strerror}. Set MUSIKA_CACHE to another folder."
+            f"cannot make the cache folder {cache_folder()}: {error.strerror}. Set XDG_CACHE_HOME to another folder."
         ) from None
 
 
@@ -165,7 +162,7 @@ def _keep(network: keras.Model) -> None:
     try:
         save_weights({"vggish": network}, kept_weights())
     except OSError as error:
-        raise UserError(f"cannot write {kept_weights()}: {error}. Set MUSIKA_CACHE to another folder.") from None
+        raise UserError(f"cannot write {kept_weights()}: {error}. Set XDG_CACHE_HOME to another folder.") from None
 
 
 def _chunks() -> Iterator[bytes]:
@@ -195,7 +192,7 @@ def _download(path: Path) -> None:
                 digest.update(chunk)
                 file.write(chunk)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}. Set MUSIKA_CACHE to another folder.") from None
+        raise UserError(f"cannot write {path}: {error.strerror}. Set XDG_CACHE_HOME to another folder.") from None
     if digest.hexdigest() != OFFICIAL_SHA256:
         raise UserError(
             f"the file at {URL} is not the official one: its SHA-256 must be {OFFICIAL_SHA256}."

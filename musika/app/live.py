@@ -1,0 +1,297 @@
+"""Endless listening: chunks of sound that join without a gap while the settings are moved.
+
+A listener hears one piece, from its start on. When a setting changes, the piece with the new settings takes over at the
+place where the old one is, by a cross-fade; both are functions of time alone, so they are at the same place of the same
+path. Curves keep their past, so a beat clock goes on from where it is: only what comes is changed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import warnings
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musika.app.studio import make_piece
+from musika.app.wishes import SHORTEST, Wish
+from musika.checks import UserError
+
+if TYPE_CHECKING:
+    from musika.app.shelf import Shelf
+    from musika.piece import Piece
+
+Floats = NDArray[np.float32]
+
+CHUNK_SECONDS = 0.5  # of sound in one answer
+FADE_SECONDS = 0.4  # of a cross-fade: long enough to hide that two pieces differ, short enough to follow the hand
+RAMP_SECONDS = 0.5  # in which a control that is moved reaches its new value
+KEPT_SECONDS = 60.0  # that a listener can still keep of what was played
+MOST_LISTENERS = 16
+IDLE_SECONDS = 120.0
+_FULL_SCALE = 32768
+
+
+class _Source:
+    """A piece played in portions of any size."""
+
+    def __init__(self, piece: Piece, first: int) -> None:
+        self._blocks: Generator[Floats, None, None] = piece.play(first)
+        self._left = np.zeros((0, 2), np.float32)
+
+    def take(self, samples: int) -> Floats:
+        """The next samples, `(samples, 2)`."""
+        parts, have = [self._left], len(self._left)
+        while have < samples:
+            block = next(self._blocks)
+            parts.append(block)
+            have += len(block)
+        joined = np.concatenate(parts)
+        self._left = joined[samples:]
+        return joined[:samples]
+
+    def close(self) -> None:
+        """End it."""
+        self._blocks.close()
+
+
+class Listener:
+    """One endless stream.
+
+    Args:
+        shelf: The presets.
+        wish: What is played at first; its length is that of a glide.
+
+    Attributes:
+        rate: Samples a second.
+        position: Where in the piece the next sample is, in samples.
+        wish: What is played, with the whole curves of its controls.
+        touched: When it was last asked for sound, in seconds of the monotonic clock.
+        told: Sentences for the listener, such as on values outside the learned range; taken by who shows them.
+
+    Raises:
+        UserError: If the preset cannot play it.
+    """
+
+    def __init__(self, shelf: Shelf, wish: Wish) -> None:
+        self._shelf, self._lock = shelf, threading.Lock()
+        self._asked: Wish | None = None
+        self._made, self._answer = 0, b""
+        self._closed = False
+        self.touched = time.monotonic()
+        self.told: list[str] = []
+        self.wish = wish = replace(wish, loop=None)
+        self._piece, self._settings = self._make_piece(wish, wish.start)
+        self.rate = self._piece.sample_rate
+        self.position = round(wish.start * self.rate)
+        self._first = self.seconds
+        self._source = _Source(self._piece, self.position)
+
+    @property
+    def seconds(self) -> float:
+        """Where in the piece the next sample is, in seconds."""
+        return self.position / self.rate
+
+    def change(self, wish: Wish) -> None:
+        """Ask for other settings from now on.
+
+        Args:
+            wish: The settings as the page has them; where it starts is not used.
+
+        Raises:
+            UserError: If the preset cannot play them. What plays goes on then.
+        """
+        wish = replace(wish, loop=None)
+        _, self.told = make_piece(self._shelf, replace(wish, start=0.0))
+        self._asked = wish
+
+    def chunk(self, number: int) -> bytes:
+        """The next chunk, or the last one again.
+
+        Args:
+            number: Which chunk, counted from 0.
+
+        Returns:
+            Samples of left and right in turn, little-endian 16-bit integers.
+
+        Raises:
+            UserError: If it has ended, or another chunk is due.
+        """
+        with self._lock:
+            self.touched = time.monotonic()
+            if self._closed:
+                raise UserError("this endless piece has ended. Press the button to play again.")
+            if number == self._made - 1:
+                return self._answer
+            if number != self._made:
+                raise UserError(f"chunk {self._made} of this endless piece is due. Received: {number}")
+            samples = round(CHUNK_SECONDS * self.rate)
+            sound = self._play(samples)
+            self.position += samples
+            self._made += 1
+            self._answer = np.clip(np.rint(sound * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
+            return self._answer
+
+    def last_minute(self) -> Wish:
+        """What has just been played, as a wish: the present piece, its curves with all their past."""
+        with self._lock:
+            start = max(self.seconds - KEPT_SECONDS, self._first)
+            length = max(self.seconds - start, SHORTEST)
+            return replace(self.wish, start=start, seconds=length, controls=self._piece.controls.describe())
+
+    def close(self) -> None:
+        """End it."""
+        with self._lock:
+            self._closed = True
+            self._source.close()
+
+    def _play(self, samples: int) -> Floats:
+        """The next samples, faded over to what was asked for since the last ones."""
+        asked, self._asked = self._asked, None
+        if asked is None:
+            return self._source.take(samples)
+        piece, settings = self._make_piece(asked, self.seconds)
+        if piece.sample_rate != self.rate:
+            self.told = [f"{asked.preset} has {piece.sample_rate} samples a second, so stop and start to hear it."]
+            return self._source.take(samples)
+        coming = _Source(piece, self.position)
+        fade = min(samples, round(FADE_SECONDS * self.rate))
+        rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade, dtype=np.float32)[:, None] + 0.5) / fade)
+        sound = coming.take(samples)
+        sound[:fade] = rise * sound[:fade] + (1 - rise) * self._source.take(fade)
+        self._source.close()
+        self._source, self._piece, self._settings, self.wish = coming, piece, settings, asked
+        return sound
+
+    def _make_piece(self, wish: Wish, now: float) -> tuple[Piece, dict[str, Any]]:
+        """The piece that goes on from where the present one is, and the values that its controls were asked for."""
+        from musika.piece import Piece
+
+        plain, _ = make_piece(self._shelf, replace(wish, start=0.0))
+        asked = plain.controls.describe()
+        present = getattr(self, "_piece", None)
+        before = {} if present is None else present.controls.describe()
+        settled = getattr(self, "_settings", {})
+        controls = {
+            name: before[name] if name in settled and settled[name] == value and name in before else
+            extend_curve(before.get(name), value, now)
+            for name, value in asked.items()
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Piece(plain.preset, wish.seed, wish.truncation, controls, path=wish.path), asked
+
+
+def extend_curve(before: Any, asked: Any, now: float) -> Any:
+    """A control's curve that keeps its past and follows what is asked for from now on.
+
+    Args:
+        before: What it was: a number, points (seconds, value), a class's name or None.
+        asked: What it shall be, likewise; the seconds of its points count from now.
+        now: Seconds from the piece's start.
+
+    Returns:
+        A curve for `musika.piece.Piece`.
+
+    >>> extend_curve(120.0, 130.0, 10.0)
+    [[0.0, 120.0], [10.0, 120.0], [10.5, 130.0]]
+    """
+    if asked is None or isinstance(asked, str):
+        return asked
+    wanted = asked if isinstance(asked, list) else [[0.0, asked]]
+    if isinstance(wanted[0][1], str):
+        return [[now + at, value] for at, value in wanted] if now + wanted[0][0] >= 0 else wanted
+    if before is None or isinstance(before, str):
+        return [[now + at, value] for at, value in wanted] if len(wanted) > 1 else wanted[0][1]
+    past = before if isinstance(before, list) else [[0.0, before]]
+    times, values = zip(*past, strict=True)
+    kept = [point for point in past if point[0] < now]
+    kept.append([now, float(np.interp(now, times, values))])
+    return kept + [[now + RAMP_SECONDS + at, value] for at, value in wanted]
+
+
+class Listeners:
+    """All endless streams of a server, by their secret names.
+
+    Args:
+        shelf: The presets.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._listeners: dict[str, Listener] = {}
+        self._lock = threading.Lock()
+
+    def open(self, wish: Wish) -> str:
+        """Begin a stream.
+
+        Args:
+            wish: What is played at first.
+
+        Returns:
+            Its name.
+
+        Raises:
+            UserError: If it cannot be played, or too many listen already.
+        """
+        self._close_idle()
+        if len(self._listeners) >= MOST_LISTENERS:
+            raise UserError(f"{MOST_LISTENERS} listeners already play endlessly here. Try again in some minutes.")
+        listener = Listener(self._shelf, wish)
+        name = secrets.token_urlsafe(18)
+        with self._lock:
+            self._listeners[name] = listener
+        return name
+
+    def get(self, name: str | None) -> Listener | None:
+        """Find a stream, if it still runs.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The stream, or None.
+        """
+        return self._listeners.get(name or "")
+
+    def find(self, name: str | None) -> Listener:
+        """Find a stream.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The stream.
+
+        Raises:
+            UserError: If it has ended.
+        """
+        listener = self.get(name)
+        if listener is None:
+            raise UserError("this endless piece has ended. Press the button to play again.")
+        return listener
+
+    def close(self, name: str | None) -> None:
+        """End a stream, if it still runs.
+
+        Args:
+            name: Its name.
+        """
+        with self._lock:
+            listener = self._listeners.pop(name or "", None)
+        if listener is not None:
+            listener.close()
+
+    def _close_idle(self) -> None:
+        """End streams that nobody asks for sound."""
+        oldest = time.monotonic() - IDLE_SECONDS
+        for name, listener in list(self._listeners.items()):
+            if listener.touched < oldest:
+                self.close(name)
+
+

@@ -1,0 +1,265 @@
+"""From a wish to files: audio, sidecar, strip picture and latents, by the functions that ``musika generate`` uses."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musika.app.wishes import Wish, show_clock
+from musika.checks import UserError
+from musika.settings import ControlConfig
+
+if TYPE_CHECKING:
+    from musika.app.shelf import Shelf
+    from musika.loops import Loop
+    from musika.piece import Piece
+    from musika.presets import Preset
+
+
+@dataclass(frozen=True)
+class Made:
+    """A piece that was made.
+
+    Attributes:
+        wish: What it was made of; controls that it drew for itself are written out.
+        audio: The audio file.
+        files: Every file by what the page calls it: ``audio``, ``settings``, ``strip``; `extra_file` adds to it.
+        seconds: Its length.
+        elapsed: Seconds that it took to make.
+        complete: Whether it is as long as was asked for.
+        units: Units of its controls.
+    """
+
+    wish: Wish
+    audio: Path
+    files: dict[str, Path]
+    seconds: float
+    elapsed: float
+    complete: bool
+    units: dict[str, str]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(path.stat().st_size for path in self.files.values() if path.is_file())
+
+    @property
+    def title(self) -> str:
+        """A line that tells it from others."""
+        loop, path = self.wish.loop, self.wish.path
+        parts = [self.wish.preset, f"seed {self.wish.seed}"]
+        parts += [show_clock(self.seconds) if loop is None or loop.bars is None else f"{loop.bars} bars"]
+        if loop is not None:
+            parts[-1] = f"loop of {parts[-1]}" + (f" × {loop.turns}" if loop.turns > 1 else "")
+        if path is not None:
+            parts.append(f"path through {len(path['path'])} points")
+        if self.wish.start:
+            parts.append(f"from {show_clock(self.wish.start)}")
+        if self.wish.truncation != 2.0:
+            parts.append(f"variety {self.wish.truncation:g}")
+        parts += [_show_control(name, value, self.units[name]) for name, value in self.wish.controls.items()]
+        return " · ".join(parts)
+
+    def remove(self) -> None:
+        """Remove its files."""
+        for path in self.files.values():
+            path.unlink(missing_ok=True)
+
+
+def _show_control(name: str, value: Any, unit: str) -> str:
+    """A control's value as people say it.
+
+    >>> _show_control("tempo", [[0.0, 90.0], [60.0, 150.0]], "BPM")
+    'tempo 90 to 150 BPM'
+    """
+    label = name.replace("_", " ")
+    if value is None:
+        return f"{label} free"
+    if isinstance(value, list):
+        ends = value[0][1], value[-1][1]
+        value = " to ".join(end if isinstance(end, str) else f"{end:.4g}" for end in ends)
+    elif not isinstance(value, str):
+        value = f"{value:.4g}"
+    return f"{label} {value} {unit}".rstrip()
+
+
+def make_piece(shelf: Shelf, wish: Wish) -> tuple[Piece | Loop, list[str]]:
+    """Make the piece or loop that a wish describes.
+
+    Args:
+        shelf: The presets.
+        wish: The wish.
+
+    Returns:
+        The piece or loop, and sentences on what may not sound as asked for.
+
+    Raises:
+        UserError: If the preset cannot make it.
+    """
+    from musika.controls import OutOfRangeWarning
+
+    preset = shelf.get(wish.preset, None if wish.precision == "auto" else wish.precision)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OutOfRangeWarning)
+        piece = _build(preset, wish)
+    sentences = list(dict.fromkeys(str(warning.message) for warning in caught))
+    if wish.loop is not None and wish.ending in ("mp3", "ogg"):
+        sentences.append(f"{wish.ending} pads its ends: as a loop it is seamless as wav or flac only.")
+    return piece, sentences
+
+
+def _build(preset: Preset, wish: Wish) -> Piece | Loop:
+    """Make the piece or loop; a line such as 90:160 goes from its start to its end."""
+    from musika.piece import Piece
+
+    parts = preset, wish.seed, wish.truncation
+    if wish.loop is None:
+        return Piece(*parts, wish.controls, wish.start + wish.seconds, wish.path)
+    if wish.loop.bars is None:
+        return Piece(*parts, wish.controls, wish.seconds, wish.path).loop(wish.seconds, None, wish.loop.on_beat)
+    tempo = {name: value for name, value in wish.controls.items() if name in preset.controls}
+    tempo = {name: value for name, value in tempo.items() if preset.controls[name].clock}
+    length = Piece(*parts, tempo, wish.seconds).loop(bars=wish.loop.bars).seconds
+    return Piece(*parts, wish.controls, length, wish.path).loop(None, wish.loop.bars, wish.loop.on_beat)
+
+
+def make(
+    shelf: Shelf,
+    wish: Wish,
+    folder: Path,
+    name: str,
+    on_progress: Callable[[float, float], None] = lambda done, whole: None,
+    stopped: Callable[[], bool] = lambda: False,
+    longest: float = math.inf,
+) -> tuple[Made, list[str]]:
+    """Make a piece's files.
+
+    Args:
+        shelf: The presets.
+        wish: The wish.
+        folder: Where the files go; made if need be.
+        name: Their name without ending.
+        on_progress: Called after each block with the seconds that are done and the whole.
+        stopped: Asked after each block; once it says yes, the piece ends there.
+        longest: Greatest length that is allowed, in seconds; that of a loop in bars is known only here.
+
+    Returns:
+        What was made, and sentences on what may not sound as asked for.
+
+    Raises:
+        UserError: If it cannot be made or written.
+    """
+    from musika.audio.picture import draw_strip
+    from musika.rendering import render_file, write_sidecar
+
+    piece, sentences = make_piece(shelf, wish)
+    seconds, done = _seconds(piece, wish), [0.0]
+    if seconds > longest:
+        raise UserError(
+            f"this would last {show_clock(seconds)}, and {show_clock(longest)} is the longest here. Ask for fewer turns or bars."
+        )
+
+    def count(more: float) -> None:
+        done[0] += more
+        on_progress(min(done[0], seconds), seconds)
+
+    rendered = render_file(piece, folder / f"{name}.{wish.ending}", wish.start, seconds, count, stopped)
+    sidecar = write_sidecar(piece, rendered, wish.start, seconds, shelf.checkpoint(wish.preset))
+    strip = rendered.path.with_suffix(".png")
+    draw_strip(rendered.path, strip)
+    path = None if piece.path is None else piece.path.describe()
+    return Made(
+        wish=replace(wish, controls=piece.controls.describe(), path=path),
+        audio=rendered.path,
+        files={"audio": rendered.path, "settings": sidecar, "strip": strip},
+        seconds=rendered.seconds,
+        elapsed=rendered.elapsed,
+        complete=rendered.complete,
+        units={control.name: control.unit for control in piece.preset.config.generator.controls},
+    ), sentences
+
+
+def _seconds(piece: Piece | Loop, wish: Wish) -> float:
+    """The length of a render."""
+    from musika.loops import Loop
+
+    return piece.turn_seconds * wish.loop.turns if isinstance(piece, Loop) and wish.loop else wish.seconds
+
+
+def extra_file(shelf: Shelf, made: Made, what: str) -> Path:
+    """A file of a piece, made when it is first asked for if it is one that not everybody wants.
+
+    Args:
+        shelf: The presets.
+        made: The piece.
+        what: ``audio``, ``settings``, ``strip``, ``spectrogram``, ``latents`` or ``point``: its place, to travel to.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: If there is no such file, or it cannot be made.
+    """
+    from musika.audio.picture import draw_file
+    from musika.points import Point, save_point
+    from musika.rendering import latents_path, picture_path, save_piece_latents
+
+    if what in made.files:
+        return made.files[what]
+    if what == "spectrogram":
+        path = picture_path(made.audio)
+        draw_file(made.audio, path, start=made.wish.start, title=made.title)
+    elif what == "latents":
+        piece, _ = make_piece(shelf, made.wish)
+        path = save_piece_latents(piece, latents_path(made.audio), made.wish.start, made.seconds)
+    elif what == "point":
+        path = made.audio.with_suffix(".point.json")
+        save_point(path, Point(made.wish.seed), shelf.get(made.wish.preset), made.wish.truncation)
+    else:
+        raise UserError(f"a piece has no file {what!r}.")
+    made.files[what] = path
+    return path
+
+
+def change_wish(wish: Wish, change: str, controls: dict[str, ControlConfig], draw: Callable[[], int]) -> Wish:
+    """The same, but one thing.
+
+    Args:
+        wish: The wish as it was made.
+        change: ``seed``, ``next`` (what follows it), ``truncation*R`` or ``CONTROL*R`` with a ratio R.
+        controls: The preset's controls.
+        draw: Draws a seed.
+
+    Returns:
+        The changed wish; values stay within what the page offers.
+
+    Raises:
+        UserError: If nothing can come next.
+
+    >>> change_wish(Wish("techno", 7), "truncation*1.5", {}, lambda: 1).truncation
+    3.0
+    """
+    if change == "seed":
+        return replace(wish, seed=draw())
+    if change == "next":
+        if wish.loop is not None:
+            raise UserError("a loop has nothing after it. Choose another change.")
+        return replace(wish, start=wish.start + wish.seconds)
+    name, _, text = change.partition("*")
+    ratio = float(text)
+    if name == "truncation":
+        return replace(wish, truncation=round(min(max(wish.truncation * ratio, 0.5), 4.0), 2))
+    control, value = controls[name], wish.controls.get(name)
+
+    def scale(number: float) -> float:
+        return min(max(number * ratio, control.low), control.high)
+
+    if value is None:
+        changed: Any = scale((control.low * control.high) ** 0.5 if control.low > 0 else control.high / 4)
+    else:
+        changed = [[at, scale(point)] for at, point in value] if isinstance(value, list) else scale(value)
+    return replace(wish, controls={**wish.controls, name: changed})

@@ -1,0 +1,297 @@
+"""What the verbs that make music share: what decides a render, rendering it, and writing what lies beside it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musika.checks import UserError
+
+if TYPE_CHECKING:
+    from musika.loops import Loop
+    from musika.piece import Piece
+    from musika.presets import Preset
+    from musika.rendering import Rendered
+
+_ANY_LENGTH = 60.0  # seconds, to read a line such as 90:160 before it is refused for a loop
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How music becomes a loop: its length in bars or seconds, how often it is played, and where it begins."""
+
+    bars: int | None = None
+    seconds: float | None = None
+    turns: int = 1
+    on_beat: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the samples of a render, and where they go. With a loop, ``seconds`` does not count."""
+
+    checkpoint: str = "techno"
+    seconds: float = 60.0
+    start: float = 0.0
+    seed: int | None = None
+    truncation: float = 2.0
+    precision: str = "auto"
+    out: str | None = None
+    controls: dict[str, Any] = field(default_factory=dict)
+    path: Any = None
+    loop: LoopSettings | None = None
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is made beside the audio: a picture, the latents."""
+
+    spectrogram: bool = False
+    latents: bool = False
+
+
+def load(settings: Settings, origin: dict[str, Any] | None = None) -> Preset:
+    """Load the preset.
+
+    Args:
+        settings: The settings.
+        origin: A sidecar whose preset it must be, if there is one.
+
+    Returns:
+        The preset.
+
+    Raises:
+        UserError: If there is no such preset, or it is not the sidecar's.
+    """
+    from musika.cli.quiet import import_keras
+    from musika.preset_names import find_preset
+
+    find_preset(settings.checkpoint)
+    import_keras()
+    from musika.presets import load_preset
+
+    preset = load_preset(settings.checkpoint, settings.precision)
+    if origin is not None and preset.hash != origin["preset_hash"]:
+        raise UserError(
+            f"the sidecar was made by preset {settings.checkpoint!r} with fingerprint {origin['preset_hash']}, but that"
+            f" preset is now {preset.hash}. Put the old one back, or choose one with --checkpoint."
+        )
+    return preset
+
+
+def build(preset: Preset, settings: Settings) -> Piece | Loop:
+    """Make the piece or loop that settings describe; a line such as 90:160 goes from its start to its end.
+
+    Args:
+        preset: The preset.
+        settings: The settings, with a seed.
+
+    Returns:
+        The piece or loop. Nothing is rendered yet.
+
+    Raises:
+        UserError: If something is out of range.
+    """
+    from musika.piece import Piece
+
+    parts = preset, settings.seed, settings.truncation
+    if settings.loop is None:
+        return Piece(*parts, settings.controls, settings.start + settings.seconds, settings.path)
+    loop, length = settings.loop, settings.loop.seconds
+    if loop.bars is not None:  # their length follows from the tempo alone
+        tempo = {name: value for name, value in settings.controls.items() if _is_clock(preset, name)}
+        length = Piece(*parts, tempo, _ANY_LENGTH).loop(bars=loop.bars).seconds
+    return Piece(*parts, settings.controls, length, settings.path).loop(loop.seconds, loop.bars, loop.on_beat)
+
+
+def _is_clock(preset: Preset, name: str) -> bool:
+    """Whether a control is one that drives a beat clock."""
+    return name in preset.controls and preset.controls[name].clock
+
+
+def seconds_of(piece: Piece | Loop, settings: Settings) -> float:
+    """The length of a render.
+
+    Args:
+        piece: The piece or loop.
+        settings: The settings.
+
+    Returns:
+        Seconds.
+    """
+    from musika.loops import Loop
+
+    if isinstance(piece, Loop) and settings.loop is not None:
+        return piece.turn_seconds * settings.loop.turns
+    return settings.seconds
+
+
+def say_warnings(preset: Preset, settings: Settings) -> None:
+    """Say before anything is rendered what lies outside the learned ranges, and find mistakes.
+
+    Args:
+        preset: The preset.
+        settings: The settings, with a seed.
+
+    Raises:
+        UserError: If something is out of range.
+    """
+    import warnings
+
+    from musika.controls import OutOfRangeWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OutOfRangeWarning)
+        build(preset, settings)
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        print(f"musika: {message}", file=sys.stderr)
+    warnings.simplefilter("ignore", OutOfRangeWarning)
+    ending = Path(settings.out or ".wav").suffix.lower()
+    if settings.loop is not None and ending in (".mp3", ".ogg"):
+        print(f"musika: {ending} pads its ends: as a loop it is seamless in .wav or .flac only.", file=sys.stderr)
+
+
+class Interrupts:
+    """Makes the first Ctrl-C (or SIGTERM) during a render a request to finish the file."""
+
+    def __init__(self) -> None:
+        self.rendering = False
+        self.asked = False
+
+    def _receive(self, number: int, frame: Any) -> None:
+        """Handle a signal."""
+        if self.asked or not self.rendering:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("\nfinishing the file; interrupt again to give it up", file=sys.stderr)
+
+    def __enter__(self) -> Interrupts:
+        """Take over the signals."""
+        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def make(preset: Preset, path: Path, settings: Settings, extras: Extras, interrupts: Interrupts) -> bool:
+    """Render one item, write what lies beside it, and say so.
+
+    Args:
+        preset: The preset.
+        path: The audio file.
+        settings: What decides it, with a seed.
+        extras: What else to make.
+        interrupts: Tells when to stop.
+
+    Returns:
+        Whether it is complete.
+
+    Raises:
+        UserError: If a file cannot be written.
+    """
+    from tqdm import tqdm
+
+    from musika.rendering import latents_path, render_file, save_piece_latents, sidecar_path, write_sidecar
+
+    piece = build(preset, settings)
+    length, start = seconds_of(piece, settings), settings.start
+    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
+    with tqdm(total=length, desc=f"seed {piece.seed}", bar_format=form, leave=False, disable=None) as bar:
+        interrupts.rendering = True
+        rendered = render_file(piece, path, start, length, bar.update, lambda: interrupts.asked)
+        interrupts.rendering = False
+    write_sidecar(piece, rendered, start, length, lasting_name(preset, settings.checkpoint))
+    speed = f"{rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
+    what = f"{_clock(rendered.seconds)} of {preset.name}, seed {piece.seed}{_asked(preset, piece, settings)}"
+    print(f"{path}: {what}, made in {rendered.elapsed:.1f} s, {speed}")
+    print(f"{sidecar_path(rendered.path)}: every setting; make it again with --from")
+    if extras.latents and rendered.samples:
+        saved = save_piece_latents(piece, latents_path(rendered.path), start, rendered.seconds)
+        print(f"{saved}: its latents; `musika decode` plays them, `musika latents` works on them")
+    if extras.spectrogram and rendered.complete:
+        _draw(rendered, start, f"{preset.name}, seed {piece.seed}")
+    if not rendered.complete:
+        print(_going_on(settings, piece.seed, rendered), file=sys.stderr)
+    return rendered.complete
+
+
+def _draw(rendered: Rendered, start: float, title: str) -> None:
+    """Draw the picture beside a render."""
+    from musika.audio.picture import draw_file
+    from musika.rendering import picture_path
+
+    draw_file(rendered.path, picture_path(rendered.path), start=start, title=title)
+    print(f"{picture_path(rendered.path)}: its spectrogram")
+
+
+def _asked(preset: Preset, piece: Piece | Loop, settings: Settings) -> str:
+    """What a render was asked for beside its seed, as it is told to a person."""
+    from musika.loops import Loop
+
+    told = piece.controls.describe()
+    texts = []
+    if isinstance(piece, Loop) and settings.loop is not None:
+        length = f"{piece.bars} bars" if piece.bars else f"{piece.seconds:g} s"
+        turns = f", {settings.loop.turns} times" if settings.loop.turns > 1 else ""
+        lead = f", beat one after {1000 * piece.lead:.0f} ms" if piece.beats and piece.lead else ""
+        texts.append(f"a loop of {length} ({piece.samples} samples{lead}){turns}")
+        if piece.tempo is not None and piece.controls.clock is not None:
+            told[piece.controls.clock[0].name] = piece.tempo
+    if piece.path is not None:
+        texts.append(f"a path through {len(piece.path.stops)} points")
+    texts += [control_text(preset, name, value) for name, value in told.items()]
+    return "".join(f", {text}" for text in texts)
+
+
+def control_text(preset: Preset, name: str, value: Any) -> str:
+    """A control as it is told to a person.
+
+    >>> from types import SimpleNamespace
+    >>> control_text(SimpleNamespace(controls={"tempo": SimpleNamespace(unit="BPM")}), "tempo", [[0, 90.0], [9, 160.0]])
+    'tempo 90 to 160 BPM'
+    """
+    if value is None:
+        return f"{name.replace('_', ' ')} free"
+    if isinstance(value, list):
+        value = f"{value[0][1]:g} to {value[-1][1]:g}" if not isinstance(value[0][1], str) else "changing"
+    elif not isinstance(value, str):
+        value = f"{value:g}"
+    return f"{name.replace('_', ' ')} {value} {preset.controls[name].unit}".rstrip()
+
+
+def lasting_name(preset: Preset, checkpoint: str) -> str:
+    """The preset as it is found from any directory: a shipped name, or its folder's whole path."""
+    from musika.resources import resource_folder
+
+    folder = (preset.folder or Path(checkpoint)).resolve()
+    return checkpoint if folder.parent == resource_folder("checkpoints").resolve() else str(folder)
+
+
+def _going_on(settings: Settings, seed: int, rendered: Rendered) -> str:
+    """Say how to make the rest of an interrupted render."""
+    if settings.loop is not None:
+        return "musika: interrupted; the file is playable. Make it again with the same arguments."
+    rest = settings.start + settings.seconds - rendered.end
+    path = rendered.path
+    following = path.with_name(f"{path.stem}-rest{path.suffix}")
+    return (
+        f"musika: interrupted after {_clock(rendered.seconds)}; the file is playable. Go on with: musika generate"
+        f" --from '{path}.json' --start {rendered.end:.6f} --seconds {rest:.6f} --out '{following}'"
+    )
+
+
+def _clock(seconds: float) -> str:
+    """A length as a musician writes it.
+
+    >>> _clock(75.04)
+    '1:15.0'
+    """
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

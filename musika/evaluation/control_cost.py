@@ -1,0 +1,91 @@
+"""Whether being told what to do costs a generator quality.
+
+Pieces are asked for what the annotations of real music say, and the same pieces for nothing. The Fréchet distances of
+both to the real music, in latents, should be the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musika.audio.reading import show_path
+from musika.checks import UserError
+from musika.data.annotation import Value, annotation_path, load_annotation
+from musika.data.encode import latent_sources
+from musika.data.latents import load_latents
+from musika.evaluation.frechet import frechet_distance, mean_and_covariance
+
+if TYPE_CHECKING:
+    from musika.presets import Preset
+
+Floats = NDArray[np.float32]
+
+
+def _real_music(preset: Preset, data: str | Path) -> tuple[list[Floats], list[dict[str, Value]]]:
+    """Latents of real music, and what its annotations say of the preset's controls, of each that has all of them."""
+    latents, asked = [], []
+    for path in latent_sources(data):
+        file = load_latents(path, preset.codec.hash, preset.name)
+        latents.append(file.latents)
+        if annotation_path(path).is_file():
+            known = load_annotation(annotation_path(path), len(file.latents)).controls
+            values = {name: known.get(name) for name in preset.controls}
+            if all(value is not None for value in values.values()):
+                asked.append(values | {"steps": float(len(file.latents))})
+    if not asked:
+        names = ", ".join(preset.controls)
+        raise UserError(
+            f"no file in {show_path(data)} has an annotation of {names}."
+            " Run `musika annotate` on it, or leave out --data."
+        )
+    return latents, asked
+
+
+def _moments(parts: list[Floats]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of all steps, both ways round in stereo."""
+    steps = np.concatenate(parts)
+    return mean_and_covariance(np.concatenate([steps, np.roll(steps, steps.shape[1] // 2, axis=1)]))
+
+
+def control_cost(preset: Preset, data: str | Path, pieces: int = 64, first_seed: int = 1000) -> dict[str, Any]:
+    """Compare pieces that are asked for what real music does with the same pieces asked for nothing.
+
+    Args:
+        preset: The preset.
+        data: Latent files of real music with annotations, best of music that it was not trained on.
+        pieces: Pieces of either kind; each takes its controls and its length from a file, in turn.
+        first_seed: Seed of the first piece; the others follow.
+
+    Returns:
+        ``frechet_controlled``, ``frechet_uncontrolled``, ``frechet_ratio`` (controlled to uncontrolled),
+        ``frechet_real_halves`` (the distance of one half of the real files to the other) and ``files``.
+
+    Raises:
+        UserError: If there is no such music, or another codec made the latents.
+    """
+    real, asked = _real_music(preset, data)
+    random = np.random.Generator(np.random.Philox(key=[first_seed, 5]))
+    order = random.permutation(len(asked))
+    nothing: dict[str, Any] = dict.fromkeys(preset.controls)
+    controlled, uncontrolled = [], []
+    for index in range(pieces):
+        values: dict[str, Any] = dict(asked[order[index % len(asked)]])
+        steps = int(values.pop("steps"))
+        controlled.append(preset.piece(first_seed + index, **values).latents(0, steps))
+        uncontrolled.append(preset.piece(first_seed + index, **nothing).latents(0, steps))
+    truth = _moments(real)
+    told, free = (frechet_distance(*_moments(parts), *truth) for parts in (controlled, uncontrolled))
+    shuffled = [real[index] for index in random.permutation(len(real))]
+    half = len(shuffled) // 2
+    floor = frechet_distance(*_moments(shuffled[:half]), *_moments(shuffled[half:])) if half else None
+    return {
+        "frechet_controlled": round(told, 4),
+        "frechet_uncontrolled": round(free, 4),
+        "frechet_ratio": round(told / free, 4) if free else None,
+        "frechet_real_halves": None if floor is None else round(floor, 4),
+        "files": len(real),
+    }
