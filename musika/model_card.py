@@ -22,7 +22,12 @@ def _lines(notes: Mapping[str, Any]) -> list[str]:
         ("commit", "commit: `{}`"),
         ("machine", "machine: {}"),
     )
-    return ["- " + form.format(notes[key]) for key, form in kinds if notes.get(key) not in (None, "")]
+    lines = ["- " + form.format(notes[key]) for key, form in kinds if notes.get(key) not in (None, "")]
+    for before in notes.get("earlier", []):
+        what = [f"config `{before['config']}`"] if before.get("config") else []
+        what += [f"{before[key]} {key}" for key in ("steps", "hours") if before.get(key)]
+        lines.append(f"- before that: {', '.join(what)}")
+    return lines
 
 
 def model_card(

@@ -13,13 +13,18 @@ from musika.app import cards, fields
 from musika.app.studio import change_wish, make
 from musika.app.visits import Visit
 from musika.app.wishes import CURVE, GLIDE, Wish, control_modes, draw_seed, show_clock
-from musika.checks import UserError, check_integer
+from musika.checks import check_integer
 
 if TYPE_CHECKING:
     from musika.app.server import Stage
 
 Values = dict[str, Any]
-CHANGES = [("another seed", "seed"), ("what comes next", "next"), ("calmer", "truncation*0.75"), ("wilder", "truncation*1.33")]
+CHANGES = [
+    ("another seed", "seed"),
+    ("what comes next", "next"),
+    ("calmer", "truncation*0.75"),
+    ("wilder", "truncation*1.33"),
+]
 RATIOS = {
     "tempo": [("slower", 0.9), ("faster", 1.1)],
     "note_density": [("sparser", 0.7), ("denser", 1.4)],
@@ -275,7 +280,9 @@ class Actions:
 
             number = visit.next_number()
             name = f"musika-{number}-{wish.preset}-{wish.seed}".replace("/", "_")
-            made, sentences = make(self._shelf, wish, visit.folder, name, show, visit.stopping.is_set, self._stage.longest)
+            made, sentences = make(
+                self._shelf, wish, visit.folder, name, show, visit.stopping.is_set, self._stage.longest
+            )
             _warn(sentences)
             visit.add(number, made)
             numbers.append(number)
@@ -299,7 +306,9 @@ class Actions:
         """The buttons of changes that the preset of a piece can follow."""
         here = self._shelf.controls(visit.piece(number).wish.preset) if number else {}
         offered = {name for name in self._shelf.all_controls() if name in RATIOS}
-        return {f"same {name}*{ratio}": gr.update(visible=name in here) for name in offered for _, ratio in RATIOS[name]}
+        return {
+            f"same {name}*{ratio}": gr.update(visible=name in here) for name in offered for _, ratio in RATIOS[name]
+        }
 
     def _write(self, wish: Wish, visit: Visit) -> Values:
         """Write a wish into the fields, and keep its seed."""

@@ -19,7 +19,9 @@ GALLERY_SCRIPT = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-point]');
   if (button) trigger('click', { point: button.dataset.point });
 });"""
-EMPTY = '<div class="mk-empty">What you make plays here. Each seed is another piece; the same seed is the same piece.</div>'
+EMPTY = (
+    '<div class="mk-empty">What you make plays here. Each seed is another piece; the same seed is the same piece.</div>'
+)
 
 
 def player_html(visit: Visit, number: int, autoplay: bool = True) -> str:
@@ -53,7 +55,9 @@ def player_html(visit: Visit, number: int, autoplay: bool = True) -> str:
     if made.wish.loop is None:
         sound = f'<audio controls preload="auto" src="{place}/audio"></audio>'
     else:
-        sound = f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">&#9654; Play the loop</button>'
+        sound = (
+            f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">&#9654; Play the loop</button>'
+        )
     return (
         f'<div class="mk-player" data-seconds="{made.seconds:.6f}" data-number="{int(number)}"{begin}>'
         f'<div class="mk-title"><b>{int(number)}</b> {escape(made.title)}{cut}</div>'
@@ -94,7 +98,10 @@ def gallery_html(visit: Visit, numbers: list[int]) -> str:
 
 def _file_name(made: Made, what: str) -> str:
     """The name under which a file is downloaded."""
-    return made.audio.name + {"audio": "", "settings": ".json", "latents": ".npz", "spectrogram": ".png", "point": ".point.json"}[what]
+    return (
+        made.audio.name
+        + {"audio": "", "settings": ".json", "latents": ".npz", "spectrogram": ".png", "point": ".point.json"}[what]
+    )
 
 
 def history_choices(visit: Visit) -> list[tuple[str, int]]:

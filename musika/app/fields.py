@@ -283,7 +283,7 @@ def read_settings(shelf: Shelf, path: str | Path) -> tuple[Wish, list[str]]:
     preset = shelf.name_of(str(values["checkpoint"]))
     if preset is None:
         raise UserError(
-            f"these settings are of preset {values['checkpoint']!r}, which is not offered here: {', '.join(shelf.names)}."
+            f"these settings are of preset {values['checkpoint']!r}, and here are only {', '.join(shelf.names)}."
         )
     told = []
     if shelf.get(preset).hash != values["preset_hash"]:

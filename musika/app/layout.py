@@ -66,7 +66,10 @@ class Layout:
             with gr.Row():
                 add("ending", gr.Dropdown(list(ENDINGS), value="wav", label="File", min_width=90))
                 add("count", gr.Number(1, precision=0, label="How many", min_width=90, elem_id="mk-count"))
-                add("precision", gr.Dropdown(["auto", "float32", "bfloat16"], value="auto", label="Precision", min_width=90))
+                add(
+                    "precision",
+                    gr.Dropdown(["auto", "float32", "bfloat16"], value="auto", label="Precision", min_width=90),
+                )
             add("settings", gr.UploadButton("Take settings from a file (.json)", file_types=[".json"], size="sm"))
 
     def _ask_control(self, name: str, control: ControlConfig) -> None:
@@ -83,7 +86,10 @@ class Layout:
                 first = gr.Slider(**span, value=usual[f"{name}.first"], label="Value", elem_id=f"mk-{name}")
                 add(f"{name}.first", first)
             last = control.high if control.classes else usual[f"{name}.last"]
-            add(f"{name}.last", gr.Slider(**span, value=last, label="At the end", visible=False, elem_id=f"mk-{name}-last"))
+            add(
+                f"{name}.last",
+                gr.Slider(**span, value=last, label="At the end", visible=False, elem_id=f"mk-{name}-last"),
+            )
             hint = "A time and a value on each line"
             add(f"{name}.curve", gr.Textbox(label=hint, lines=3, placeholder="0:00 120\n0:30 140", visible=False))
         add(f"{name}.group", group)
@@ -96,7 +102,10 @@ class Layout:
             with gr.Row():
                 clocked = self._shelf.has_clock(self._shelf.names[0])
                 label = "Bars (0: by the length)"
-                add("loop.bars", gr.Number(8, precision=0, label=label, min_width=90, visible=clocked, elem_id="mk-bars"))
+                add(
+                    "loop.bars",
+                    gr.Number(8, precision=0, label=label, min_width=90, visible=clocked, elem_id="mk-bars"),
+                )
                 add("loop.turns", gr.Number(1, precision=0, label="Turns in the file", min_width=90))
             add("loop.on_beat", gr.Checkbox(False, label="Begin exactly on beat one"))
 
@@ -116,7 +125,8 @@ class Layout:
                     datatype="str",
                     type="array",
                     row_count=1,
-                    column_count=(len(heads), "fixed"),
+                    column_count=len(heads),
+                    column_limits=(len(heads), len(heads)),
                     label="Stops: empty for no path",
                     interactive=True,
                     elem_id="mk-path",

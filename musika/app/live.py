@@ -178,8 +178,9 @@ class Listener:
         before = {} if present is None else present.controls.describe()
         settled = getattr(self, "_settings", {})
         controls = {
-            name: before[name] if name in settled and settled[name] == value and name in before else
-            extend_curve(before.get(name), value, now)
+            name: before[name]
+            if name in settled and settled[name] == value and name in before
+            else extend_curve(before.get(name), value, now)
             for name, value in asked.items()
         }
         with warnings.catch_warnings():
@@ -293,5 +294,3 @@ class Listeners:
         for name, listener in list(self._listeners.items()):
             if listener.touched < oldest:
                 self.close(name)
-
-

@@ -56,7 +56,7 @@ window.musika = (() => {
   async function play(text) {
     if (!text) return;
     stop();
-    document.querySelectorAll("audio").forEach((other) => other.pause());
+    players().forEach(rest);
     const told = JSON.parse(text), audio = wake(told.rate), output = audio.createGain(), analyser = audio.createAnalyser();
     analyser.fftSize = 1024;
     output.connect(analyser).connect(audio.destination);
@@ -121,48 +121,93 @@ window.musika = (() => {
     requestAnimationFrame(() => paint(mine));
   }
 
+  // Players: an audio element each, but for loops, which the audio element would play with a gap at every turn.
+  const loops = new WeakMap(); // player -> { buffer, source, began } of a loop that has been played
   const players = () => [...document.querySelectorAll(".mk-player")];
   const audio_of = (player) => player.querySelector("audio");
+  const length_of = (player) => Number(player.dataset.seconds);
+  const is_playing = (player) => audio_of(player) ? !audio_of(player).paused : !!loops.get(player)?.source;
+
+  function where(player) {
+    if (audio_of(player)) return audio_of(player).currentTime;
+    const { buffer, source, began, rested } = loops.get(player) ?? {};
+    return source ? (context.currentTime - began) % buffer.duration : rested ?? 0;
+  }
+
+  function rest(player) {
+    if (audio_of(player)) return audio_of(player).pause();
+    const loop = loops.get(player);
+    if (!loop?.source) return;
+    loop.rested = where(player);
+    loop.source.stop();
+    loop.source = null;
+    player.querySelector(".mk-turn").textContent = "\u25B6 Play the loop";
+  }
+
+  async function go(player, at = where(player)) {
+    stop();
+    players().forEach((other) => other !== player && rest(other));
+    const audio = audio_of(player);
+    if (audio) {
+      audio.currentTime = Math.min(at, length_of(player));
+      return audio.play();
+    }
+    rest(player);
+    const button = player.querySelector(".mk-turn"), ground = wake(context?.sampleRate);
+    if (!loops.has(player)) {
+      const bytes = await (await fetch(button.dataset.src)).arrayBuffer();
+      loops.set(player, { buffer: await ground.decodeAudioData(bytes) });
+    }
+    const loop = loops.get(player), source = ground.createBufferSource();
+    Object.assign(source, { buffer: loop.buffer, loop: true });
+    source.connect(ground.destination);
+    source.start(0, at % loop.buffer.duration);
+    Object.assign(loop, { source, began: ground.currentTime - at });
+    button.textContent = "\u25A0 Stop the loop";
+  }
 
   // The other of two pieces, from the second that this one has reached.
   function swap() {
-    const [first, second] = players().map(audio_of);
-    if (!second) return;
-    const [from, to] = second.paused ? [first, second] : [second, first];
-    to.currentTime = Math.min(from.currentTime, to.duration || 0);
-    from.pause();
-    to.play();
+    const [first, second] = ["a", "b"].map((side) => document.querySelector(`#mk-player-${side} .mk-player`));
+    if (!first || !second) return;
+    const [from, to] = is_playing(second) ? [second, first] : [first, second];
+    go(to, Math.min(where(from), length_of(to)));
   }
 
   // A new piece plays; on a phone it is also brought into view.
   function show() {
-    document.querySelector(".mk-player audio[autoplay]")?.play().catch(() => {});
-    if (innerWidth < 700) document.querySelector(".mk-player")?.scrollIntoView({ behavior: "smooth", block: "center" });
+    const player = document.querySelector("#mk-player-a .mk-player");
+    if (player?.dataset.begin !== undefined) go(player, 0).catch(() => {});
+    if (innerWidth < 700) player?.scrollIntoView({ behavior: "smooth", block: "center" });
   }
 
   function seek(event) {
     const strip = event.target.closest?.(".mk-strip");
     if (!strip || (event.type === "pointermove" && !event.buttons)) return;
     const box = strip.getBoundingClientRect(), player = strip.closest(".mk-player");
-    const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
-    audio_of(player).currentTime = share * Number(player.dataset.seconds);
+    const at = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * length_of(player);
+    if (audio_of(player)) audio_of(player).currentTime = at;
+    else if (event.type === "pointerdown") go(player, at);
   }
 
   function move_heads() {
     for (const player of players()) {
-      const share = audio_of(player).currentTime / Number(player.dataset.seconds);
-      player.querySelector(".mk-head").style.left = `${100 * Math.min(share, 1)}%`;
+      player.querySelector(".mk-head").style.left = `${100 * Math.min(where(player) / length_of(player), 1)}%`;
     }
     requestAnimationFrame(move_heads);
   }
 
   document.addEventListener("pointerdown", seek);
   document.addEventListener("pointermove", seek);
+  document.addEventListener("click", (event) => {
+    const player = event.target.closest?.(".mk-turn")?.closest(".mk-player");
+    if (player) is_playing(player) ? rest(player) : go(player);
+  });
   document.addEventListener("play", (event) => { // one sound at a time; media events do not bubble, so catch them above
     stop();
-    document.querySelectorAll("audio").forEach((other) => other !== event.target && other.pause());
+    players().forEach((other) => audio_of(other) !== event.target && rest(other));
   }, true);
   addEventListener("pagehide", () => stop());
   requestAnimationFrame(move_heads);
-  return { wake, play, stop, swap, show, stats, buffer_of, schedule };
+  return { wake, play, stop, swap, show, where, is_playing, stats, buffer_of, schedule };
 })();

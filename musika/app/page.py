@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _WAITING = 24  # visitors in the queue
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+_FIELDS = ("preset", "length", "seed", "lock", "truncation", "start", "ending", "precision")
+_FIELDS += ("loop", "loop.bars", "loop.turns", "loop.on_beat", "path", "path.repeat")
+_RESULTS = ("player", "history", "compare", "comparing", "shown", "seed")
 _WAKE = "(...all) => { musika.wake(); return all }"  # sound is allowed only after a gesture
 
 
@@ -51,10 +54,9 @@ class _Page:
         quiet = (gr.Button, gr.HTML, gr.Row, gr.Group)
         self._inputs = {part for part in self.parts.values() if not isinstance(part, quiet)}
         self._fields = self._named(
-            "preset length seed lock truncation start ending precision loop loop.bars loop.turns loop.on_beat path path.repeat".split()
-        ) + self._named(name for name in self.parts if name.rpartition(".")[0] in self._controls)
-        self._results = self._named("player history compare comparing shown seed".split())
-        self._results += self._named(name for name in self.parts if name.startswith("same"))
+            [*_FIELDS, *(name for name in self.parts if name.partition(".")[0] in self._controls)]
+        )
+        self._results = self._named([*_RESULTS, *(name for name in self.parts if name.startswith("same"))])
 
     def _named(self, names: Iterable[str]) -> list[Any]:
         """Components of some names."""
@@ -127,9 +129,7 @@ class _Page:
         for name in self._controls:
             mode, first, last, curve = self._named(f"{name}.{part}" for part in CONTROL_PARTS)
             mode.change(self._quick(actions.show_mode(name)), self._inputs, [last, curve], **_QUIET)
-            first.input(
-                None, [mode], [mode], js=f"(mode) => ['{GLIDE}', '{CURVE}'].includes(mode) ? mode : '{STEADY}'"
-            )
+            first.input(None, [mode], [mode], js=f"(mode) => ['{GLIDE}', '{CURVE}'].includes(mode) ? mode : '{STEADY}'")
 
     def connect_path(self) -> None:
         """Points are sampled, added, loaded and removed."""

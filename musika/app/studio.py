@@ -54,7 +54,7 @@ class Made:
         parts = [self.wish.preset, f"seed {self.wish.seed}"]
         parts += [show_clock(self.seconds) if loop is None or loop.bars is None else f"{loop.bars} bars"]
         if loop is not None:
-            parts[-1] = f"loop of {parts[-1]}" + (f" × {loop.turns}" if loop.turns > 1 else "")
+            parts[-1] = f"loop of {parts[-1]}" + (f", {loop.turns} times" if loop.turns > 1 else "")
         if path is not None:
             parts.append(f"path through {len(path['path'])} points")
         if self.wish.start:
@@ -160,7 +160,7 @@ def make(
     seconds, done = _seconds(piece, wish), [0.0]
     if seconds > longest:
         raise UserError(
-            f"this would last {show_clock(seconds)}, and {show_clock(longest)} is the longest here. Ask for fewer turns or bars."
+            f"this would last {show_clock(seconds)}; the longest here is {show_clock(longest)}. Ask for fewer turns or bars."
         )
 
     def count(more: float) -> None:

@@ -178,6 +178,48 @@ def save_spectrogram(
     _paint(columns.decibels(weights), borders, samples / sample_rate, start, title, Path(path))
 
 
+def save_spectrogram_sheet(
+    path: str | Path, renders: Iterable[tuple[str, Floats]], sample_rate: int = SAMPLE_RATE
+) -> None:
+    """Draw the spectrograms of several waveforms on one sheet, two in a row, channels averaged.
+
+    Args:
+        path: The picture, a PNG; its folder is made if need be.
+        renders: Titles and waveforms of shape ``(samples, channels)``.
+        sample_rate: Samples a second.
+
+    Raises:
+        UserError: If there is nothing to draw, or the picture cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    weights, borders = _log_rows(sample_rate)
+    panels = []
+    for title, audio in renders:
+        columns = _Columns(len(audio), audio.shape[1])
+        columns.add(np.asarray(audio, np.float32))
+        panels.append((title, len(audio) / sample_rate, columns.decibels(weights).mean(axis=0)))
+    if not panels:
+        raise UserError("a sheet of spectrograms needs at least one waveform. Received: none")
+    rows = (len(panels) + 1) // 2
+    figure = Figure(figsize=(13, 2.1 * rows), dpi=80, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 2, sharey=True, squeeze=False).ravel()
+    for axis, (title, seconds, level) in zip(axes, panels, strict=False):
+        times = np.linspace(0.0, seconds, level.shape[1] + 1)
+        axis.pcolormesh(times, borders, level, cmap="magma", vmin=-_RANGE_DB, vmax=0, rasterized=True)
+        axis.set_yscale("log")
+        axis.set_yticks([100, 1000, 10000], ["100", "1k", "10k"])
+        axis.minorticks_off()
+        axis.set_title(title.replace("$", r"\$"), fontsize=9)
+        axis.tick_params(labelsize=8)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    with replacing(path) as aside, open(aside, "wb") as handle:
+        figure.savefig(handle, format="png", metadata={"Software": None})
+
+
 def draw_file(audio_path: str | Path, path: str | Path, start: float = 0.0, title: str = "") -> None:
     """Draw the spectrogram of an audio file of any length as a PNG.
 

@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
         check_integer(args.port, "port", 1, 65535)
     check_number(args.longest, "longest", 1.0, _MOST)
     check_choice(args.precision, "precision", ["auto", "float32", "bfloat16"])
-    from musika.app.shelf import Shelf
     from musika.app.server import bind, open_stage, serve
+    from musika.app.shelf import Shelf
 
     shelf = Shelf(args.checkpoint, args.precision)
     listening = bind(args.host, args.port)

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from musika.piece import Piece
+    from musika.presets import Preset
+
+SHEET_FILE = "spectrograms.png"
+SHEET_SECONDS = 20.0
 HELP = "make a preset to share from a training run, with its model card"
 
 
@@ -20,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="append", default=[], metavar="JSON", help="report of `musika evaluate`, shown on the card"
     )
+    parser.add_argument("--renders", type=int, default=10, help="20 s renders whose spectrograms the card shows (10)")
     parser.add_argument("--statement", default="", help="what the card says of rights to data, weights and output")
 
 
@@ -37,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
     import_keras()
     from pathlib import Path
 
-    from musika.checks import UserError
+    from musika.checks import UserError, check_integer
     from musika.evaluation.report import read_report
     from musika.model_card import model_card
     from musika.presets import load_preset, save_preset
 
+    check_integer(args.renders, "renders", 0, 100)
     preset = load_preset(args.preset)
     if preset.folder is not None and Path(args.out).resolve() == preset.folder.resolve():
         raise UserError(f"--out is the preset itself: {args.out}. Give another folder.")
@@ -52,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     trainings = {key: metadata[key] for key in ("codec_training", "generator_training") if metadata.get(key)}
     titled = {key.removesuffix("_training"): value for key, value in trainings.items()}
     card = model_card(name, titled, scores)
+    renders = args.renders if preset.generator is not None else 0
+    if renders:
+        card += f"\n## {renders} renders\n\n![Spectrograms of {renders} renders of 20 s]({SHEET_FILE})\n"
     if args.statement:
         card += f"\n## Rights\n\n{args.statement}\n"
     statistics = None if getattr(preset.mean, "ndim", 0) == 0 else (preset.mean, preset.std)
@@ -65,6 +78,22 @@ def run(args: argparse.Namespace) -> int:
         card=card,
         weights_dtype="float32" if args.full else "float16",
     )
+    if renders:
+        _draw_sheet(preset, renders, folder / SHEET_FILE)
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     print(f"Preset: {folder} ({size:.1f} MB)")
     return 0
+
+
+def _draw_sheet(preset: Preset, count: int, path: Path) -> None:
+    """Draw spectrograms of the first seeds' pieces, each from its thirtieth second."""
+    from musika.audio.picture import save_spectrogram_sheet
+
+    pieces = [preset.piece(seed=seed) for seed in range(count)]
+    save_spectrogram_sheet(path, [(_title(piece), piece.render(30.0, SHEET_SECONDS)) for piece in pieces])
+
+
+def _title(piece: Piece) -> str:
+    """The seed and what the piece is asked for."""
+    asked = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in piece.controls.describe().items() if value]
+    return ", ".join([f"seed {piece.seed}", *asked])

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from musika.checks import UserError, check_choice, check_integer, check_number
-from musika.cli.making import Extras, Interrupts, LoopSettings, Settings, load, make, say_warnings
+from musika.checks import UserError, check_integer
+from musika.cli.making import Extras, make_all
+from musika.score import MOST_TURNS, LoopScore, Score, check_score, recorded_score
 
 HELP = "make music: a preset and a seed become an audio file"
-_LONGEST = 30 * 86400.0  # seconds
-_SHORTEST = 0.01
 _MOST_ITEMS = 10_000
-_MOST_TURNS = 100_000
-_DRAWN_SEEDS = 2**32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The verb's parser.
     """
-    usual = Settings()
+    usual = Score()
     add = parser.add_argument
     add("--checkpoint", metavar="NAME|DIR", help=f"preset: a shipped name or a folder (default: {usual.checkpoint})")
     add("--seconds", type=float, metavar="S", help=f"length (default: {usual.seconds:g})")
@@ -60,77 +56,42 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: If an argument is out of its range, the preset cannot be loaded or a file cannot be written.
     """
-    settings, origin = _settings(args)
-    settings = replace(settings, controls=settings.controls | _given_controls(args))
-    count = check_integer(args.count, "count", 1, _MOST_ITEMS)
-    settings = check(settings, count)
-    extras = Extras(args.spectrogram, args.latents)
-    return make_all(settings, count, extras, origin if args.checkpoint is None else None)
-
-
-def make_all(settings: Settings, count: int = 1, extras: Extras | None = None, origin: Any = None) -> int:
-    """Render some items with seeds one after another.
-
-    Args:
-        settings: What decides them, from `check`.
-        count: How many.
-        extras: What to make beside the audio.
-        origin: The sidecar whose preset it must be, if there is one.
-
-    Returns:
-        The exit status: 130 if it was interrupted.
-
-    Raises:
-        UserError: If something is out of range, the preset cannot be loaded or a file cannot be written.
-    """
-    seed = settings.seed or 0
-    paths = _output_paths(settings, seed, count)
-    with Interrupts() as interrupts:
-        preset = load(settings, origin)
-        say_warnings(preset, settings)
-        for index, path in enumerate(paths):
-            if not make(preset, path, replace(settings, seed=seed + index), extras or Extras(), interrupts):
-                return 130
-    return 0
-
-
-def _settings(args: argparse.Namespace) -> tuple[Settings, dict[str, Any] | None]:
-    """Join defaults, sidecar and arguments, the later over the earlier."""
     from musika.rendering import read_sidecar
 
-    names = ("checkpoint", "seconds", "start", "seed", "truncation", "precision", "out", "path")
+    count = check_integer(args.count, "count", 1, _MOST_ITEMS)
+    origin = None if args.sidecar is None else read_sidecar(args.sidecar)
+    score, out = _score(args, origin)
+    extras = Extras(args.spectrogram, args.latents)
+    return make_all(check_score(score, count), out, count, extras, origin if args.checkpoint is None else None)
+
+
+def _score(args: argparse.Namespace, origin: dict[str, Any] | None) -> tuple[Score, str | None]:
+    """Join defaults, sidecar and arguments, the later over the earlier; and say where the audio goes."""
+    names = ("checkpoint", "seconds", "start", "seed", "truncation", "precision", "path")
     given: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if str(given.get("path", "")).lower() == "none":
         given["path"] = None
-    origin = None if args.sidecar is None else read_sidecar(args.sidecar)
-    loop = _loop_settings(args, (origin or {}).get("loop"))
-    if loop is not None:
-        given["loop"] = loop
-    if origin is None:
-        return Settings(**given), None
-    recorded = {name: origin.get(name) for name in names if name != "out"}
-    recorded["controls"] = origin.get("controls", {})
-    if not args.loop and not given.keys() - {"loop"} and not _given_controls(args) and args.count == 1:
-        recorded["out"] = str(Path(args.sidecar).with_name(Path(str(origin["file"])).name))
-    return Settings(**(recorded | given)), origin
+    before = Score() if origin is None else recorded_score(origin)
+    controls, loop = _given_controls(args), _loop(args, before.loop)
+    score = replace(before, **given, controls=before.controls | controls, loop=loop)
+    if origin is None or args.out is not None or given or controls or loop != before.loop or args.count > 1:
+        return score, args.out
+    return score, str(Path(args.sidecar).with_name(Path(str(origin["file"])).name))
 
 
-def _loop_settings(args: argparse.Namespace, recorded: dict[str, Any] | None) -> LoopSettings | None:
+def _loop(args: argparse.Namespace, before: LoopScore | None) -> LoopScore | None:
     """How the music becomes a loop; None where it does not."""
-    if not args.loop and recorded is None:
+    if not args.loop and before is None:
         for name, value in (("--bars", args.bars), ("--turns", args.turns), ("--on-beat", args.on_beat or None)):
             if value is not None:
                 raise UserError(f"{name} belongs to a loop: give --loop too. Received: {name} without --loop")
         return None
-    bars, seconds = args.bars, args.seconds
-    if bars is None and seconds is None and recorded is not None:
-        bars = recorded.get("bars") if recorded.get("by_bars") else None
-        seconds = None if bars else recorded["seconds"]
-    if (bars is None) == (seconds is None):
-        raise UserError("a loop needs its length: give --bars or --seconds, one of the two.")
-    before = recorded or {}
-    turns = check_integer(before.get("turns", 1) if args.turns is None else args.turns, "turns", 1, _MOST_TURNS)
-    return LoopSettings(bars, seconds, turns, args.on_beat or bool(before.get("on_beat")))
+    if args.bars is not None or args.seconds is not None or before is None:
+        if (args.bars is None) == (args.seconds is None):
+            raise UserError("a loop needs its length: give --bars or --seconds, one of the two.")
+        before = replace(before or LoopScore(), bars=args.bars, seconds=args.seconds)
+    turns = before.turns if args.turns is None else check_integer(args.turns, "turns", 1, MOST_TURNS)
+    return replace(before, turns=turns, on_beat=args.on_beat or before.on_beat)
 
 
 def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
@@ -143,63 +104,3 @@ def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
             raise UserError(f"--control takes NAME=VALUE, such as --control tempo=128. Received: {text!r}")
         given[name.strip().replace("-", "_")] = value.strip()
     return {name: None if value.lower() == "none" else value for name, value in given.items()}
-
-
-def check(settings: Settings, count: int = 1) -> Settings:
-    """Check what can be checked before anything is loaded.
-
-    Args:
-        settings: The settings.
-        count: How many items are made.
-
-    Returns:
-        The settings with the first item's seed and, where there is one, the path.
-
-    Raises:
-        UserError: If something is out of range.
-    """
-    from musika.gan.coordinates import LARGEST_SEED, check_truncation
-    from musika.loops import LONGEST_LOOP, MOST_BARS, SHORTEST_LOOP
-    from musika.paths import make_path
-    from musika.piece import LATEST_START
-
-    length: float | None = check_number(settings.seconds, "seconds", _SHORTEST, _LONGEST)
-    check_number(settings.start, "start", 0.0, LATEST_START)
-    check_truncation(settings.truncation)
-    check_choice(settings.precision, "precision", ["auto", "float32", "bfloat16"])
-    if settings.loop is not None:
-        length = settings.loop.seconds
-        if settings.loop.bars is not None:
-            check_integer(settings.loop.bars, "bars", 1, MOST_BARS)
-        else:
-            check_number(settings.loop.seconds or 0.0, "seconds", SHORTEST_LOOP, LONGEST_LOOP)
-    seed, path = settings.seed, None
-    if settings.path is not None:
-        path = make_path(settings.path, None if length is None else settings.start + length)
-        seed = path.stops[0].point.seed if seed is None else seed
-    if seed is None:
-        seed = secrets.randbelow(_DRAWN_SEEDS)
-    return replace(settings, seed=check_integer(seed, "seed", 0, LARGEST_SEED - count + 1), path=path)
-
-
-def _output_paths(settings: Settings, seed: int, count: int) -> list[Path]:
-    """Name the output files; drawn-up names never replace a file, given ones do."""
-    from musika.audio.writing import output_format
-
-    name = Path(settings.checkpoint).resolve().name
-    if settings.out is None or settings.out.endswith(("/", "\\")) or Path(settings.out).is_dir():
-        folder = Path(settings.out or ".")
-        return [_free_name(folder / f"musika-{name}-{seed + index}.wav") for index in range(count)]
-    path = Path(settings.out)
-    output_format(path)
-    if count == 1:
-        return [path]
-    return [path.with_name(f"{path.stem}-{index + 1}{path.suffix}") for index in range(count)]
-
-
-def _free_name(path: Path) -> Path:
-    """The name itself, or with the first number after it that is still free."""
-    free, number = path, 2
-    while free.exists():
-        free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
-    return free

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musika.checks import UserError
+from musika.score import Score, build, seconds_of
 
 if TYPE_CHECKING:
     from musika.loops import Loop
     from musika.piece import Piece
     from musika.presets import Preset
     from musika.rendering import Rendered
-
-_ANY_LENGTH = 60.0  # seconds, to read a line such as 90:160 before it is refused for a loop
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How music becomes a loop: its length in bars or seconds, how often it is played, and where it begins."""
-
-    bars: int | None = None
-    seconds: float | None = None
-    turns: int = 1
-    on_beat: bool = False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the samples of a render, and where they go. With a loop, ``seconds`` does not count."""
-
-    checkpoint: str = "techno"
-    seconds: float = 60.0
-    start: float = 0.0
-    seed: int | None = None
-    truncation: float = 2.0
-    precision: str = "auto"
-    out: str | None = None
-    controls: dict[str, Any] = field(default_factory=dict)
-    path: Any = None
-    loop: LoopSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +26,11 @@ class Extras:
     latents: bool = False
 
 
-def load(settings: Settings, origin: dict[str, Any] | None = None) -> Preset:
+def load(score: Score, origin: dict[str, Any] | None = None) -> Preset:
     """Load the preset.
 
     Args:
-        settings: The settings.
+        score: The score.
         origin: A sidecar whose preset it must be, if there is one.
 
     Returns:
@@ -69,72 +42,26 @@ def load(settings: Settings, origin: dict[str, Any] | None = None) -> Preset:
     from musika.cli.quiet import import_keras
     from musika.preset_names import find_preset
 
-    find_preset(settings.checkpoint)
+    find_preset(score.checkpoint)
     import_keras()
     from musika.presets import load_preset
 
-    preset = load_preset(settings.checkpoint, settings.precision)
+    preset = load_preset(score.checkpoint, score.precision)
     if origin is not None and preset.hash != origin["preset_hash"]:
         raise UserError(
-            f"the sidecar was made by preset {settings.checkpoint!r} with fingerprint {origin['preset_hash']}, but that"
+            f"the sidecar was made by preset {score.checkpoint!r} with fingerprint {origin['preset_hash']}, but that"
             f" preset is now {preset.hash}. Put the old one back, or choose one with --checkpoint."
         )
     return preset
 
 
-def build(preset: Preset, settings: Settings) -> Piece | Loop:
-    """Make the piece or loop that settings describe; a line such as 90:160 goes from its start to its end.
-
-    Args:
-        preset: The preset.
-        settings: The settings, with a seed.
-
-    Returns:
-        The piece or loop. Nothing is rendered yet.
-
-    Raises:
-        UserError: If something is out of range.
-    """
-    from musika.piece import Piece
-
-    parts = preset, settings.seed, settings.truncation
-    if settings.loop is None:
-        return Piece(*parts, settings.controls, settings.start + settings.seconds, settings.path)
-    loop, length = settings.loop, settings.loop.seconds
-    if loop.bars is not None:  # their length follows from the tempo alone
-        tempo = {name: value for name, value in settings.controls.items() if _is_clock(preset, name)}
-        length = Piece(*parts, tempo, _ANY_LENGTH).loop(bars=loop.bars).seconds
-    return Piece(*parts, settings.controls, length, settings.path).loop(loop.seconds, loop.bars, loop.on_beat)
-
-
-def _is_clock(preset: Preset, name: str) -> bool:
-    """Whether a control is one that drives a beat clock."""
-    return name in preset.controls and preset.controls[name].clock
-
-
-def seconds_of(piece: Piece | Loop, settings: Settings) -> float:
-    """The length of a render.
-
-    Args:
-        piece: The piece or loop.
-        settings: The settings.
-
-    Returns:
-        Seconds.
-    """
-    from musika.loops import Loop
-
-    if isinstance(piece, Loop) and settings.loop is not None:
-        return piece.turn_seconds * settings.loop.turns
-    return settings.seconds
-
-
-def say_warnings(preset: Preset, settings: Settings) -> None:
+def say_warnings(preset: Preset, score: Score, ending: str = "") -> None:
     """Say before anything is rendered what lies outside the learned ranges, and find mistakes.
 
     Args:
         preset: The preset.
-        settings: The settings, with a seed.
+        score: The score, with a seed.
+        ending: Of the file that is made.
 
     Raises:
         UserError: If something is out of range.
@@ -145,13 +72,47 @@ def say_warnings(preset: Preset, settings: Settings) -> None:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutOfRangeWarning)
-        build(preset, settings)
+        build(preset, score)
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         print(f"musika: {message}", file=sys.stderr)
     warnings.simplefilter("ignore", OutOfRangeWarning)
-    ending = Path(settings.out or ".wav").suffix.lower()
-    if settings.loop is not None and ending in (".mp3", ".ogg"):
+    if score.loop is not None and ending in (".mp3", ".ogg"):
         print(f"musika: {ending} pads its ends: as a loop it is seamless in .wav or .flac only.", file=sys.stderr)
+
+
+def output_paths(score: Score, out: str | None, count: int = 1) -> list[Path]:
+    """Name the output files; drawn-up names never replace a file, given ones do.
+
+    Args:
+        score: The score, with a seed.
+        out: What the user gave: a file, a folder, or None.
+        count: How many files.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: If the ending is unknown.
+    """
+    from musika.audio.writing import output_format
+
+    name = Path(score.checkpoint).resolve().name
+    if out is None or out.endswith(("/", "\\")) or Path(out).is_dir():
+        folder = Path(out or ".")
+        return [_free_name(folder / f"musika-{name}-{(score.seed or 0) + index}.wav") for index in range(count)]
+    path = Path(out)
+    output_format(path)
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{index + 1}{path.suffix}") for index in range(count)]
+
+
+def _free_name(path: Path) -> Path:
+    """The name itself, or with the first number after it that is still free."""
+    free, number = path, 2
+    while free.exists():
+        free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
+    return free
 
 
 class Interrupts:
@@ -179,13 +140,13 @@ class Interrupts:
             signal.signal(number, handler)
 
 
-def make(preset: Preset, path: Path, settings: Settings, extras: Extras, interrupts: Interrupts) -> bool:
+def make(preset: Preset, path: Path, score: Score, extras: Extras, interrupts: Interrupts) -> bool:
     """Render one item, write what lies beside it, and say so.
 
     Args:
         preset: The preset.
         path: The audio file.
-        settings: What decides it, with a seed.
+        score: What decides it, with a seed.
         extras: What else to make.
         interrupts: Tells when to stop.
 
@@ -199,16 +160,16 @@ def make(preset: Preset, path: Path, settings: Settings, extras: Extras, interru
 
     from musika.rendering import latents_path, render_file, save_piece_latents, sidecar_path, write_sidecar
 
-    piece = build(preset, settings)
-    length, start = seconds_of(piece, settings), settings.start
+    piece = build(preset, score)
+    length, start = seconds_of(piece, score), score.start
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
     with tqdm(total=length, desc=f"seed {piece.seed}", bar_format=form, leave=False, disable=None) as bar:
         interrupts.rendering = True
         rendered = render_file(piece, path, start, length, bar.update, lambda: interrupts.asked)
         interrupts.rendering = False
-    write_sidecar(piece, rendered, start, length, lasting_name(preset, settings.checkpoint))
+    write_sidecar(piece, rendered, start, length, lasting_name(preset, score.checkpoint))
     speed = f"{rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
-    what = f"{_clock(rendered.seconds)} of {preset.name}, seed {piece.seed}{_asked(preset, piece, settings)}"
+    what = f"{_clock(rendered.seconds)} of {preset.name}, seed {piece.seed}{_asked(preset, piece, score)}"
     print(f"{path}: {what}, made in {rendered.elapsed:.1f} s, {speed}")
     print(f"{sidecar_path(rendered.path)}: every setting; make it again with --from")
     if extras.latents and rendered.samples:
@@ -217,7 +178,7 @@ def make(preset: Preset, path: Path, settings: Settings, extras: Extras, interru
     if extras.spectrogram and rendered.complete:
         _draw(rendered, start, f"{preset.name}, seed {piece.seed}")
     if not rendered.complete:
-        print(_going_on(settings, piece.seed, rendered), file=sys.stderr)
+        print(_going_on(score, piece.seed, rendered), file=sys.stderr)
     return rendered.complete
 
 
@@ -230,15 +191,15 @@ def _draw(rendered: Rendered, start: float, title: str) -> None:
     print(f"{picture_path(rendered.path)}: its spectrogram")
 
 
-def _asked(preset: Preset, piece: Piece | Loop, settings: Settings) -> str:
+def _asked(preset: Preset, piece: Piece | Loop, score: Score) -> str:
     """What a render was asked for beside its seed, as it is told to a person."""
     from musika.loops import Loop
 
     told = piece.controls.describe()
     texts = []
-    if isinstance(piece, Loop) and settings.loop is not None:
+    if isinstance(piece, Loop) and score.loop is not None:
         length = f"{piece.bars} bars" if piece.bars else f"{piece.seconds:g} s"
-        turns = f", {settings.loop.turns} times" if settings.loop.turns > 1 else ""
+        turns = f", {score.loop.turns} times" if score.loop.turns > 1 else ""
         lead = f", beat one after {1000 * piece.lead:.0f} ms" if piece.beats and piece.lead else ""
         texts.append(f"a loop of {length} ({piece.samples} samples{lead}){turns}")
         if piece.tempo is not None and piece.controls.clock is not None:
@@ -273,11 +234,11 @@ def lasting_name(preset: Preset, checkpoint: str) -> str:
     return checkpoint if folder.parent == resource_folder("checkpoints").resolve() else str(folder)
 
 
-def _going_on(settings: Settings, seed: int, rendered: Rendered) -> str:
+def _going_on(score: Score, seed: int, rendered: Rendered) -> str:
     """Say how to make the rest of an interrupted render."""
-    if settings.loop is not None:
+    if score.loop is not None:
         return "musika: interrupted; the file is playable. Make it again with the same arguments."
-    rest = settings.start + settings.seconds - rendered.end
+    rest = score.start + score.seconds - rendered.end
     path = rendered.path
     following = path.with_name(f"{path.stem}-rest{path.suffix}")
     return (
@@ -295,3 +256,31 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def make_all(
+    score: Score, out: str | None, count: int = 1, extras: Extras | None = None, origin: dict[str, Any] | None = None
+) -> int:
+    """Render some items with seeds one after another.
+
+    Args:
+        score: What decides them, from `check_score`.
+        out: A file, a folder, or None for a name drawn up here.
+        count: How many.
+        extras: What to make beside the audio.
+        origin: The sidecar whose preset it must be, if there is one.
+
+    Returns:
+        The exit status: 130 if it was interrupted.
+
+    Raises:
+        UserError: If something is out of range, the preset cannot be loaded or a file cannot be written.
+    """
+    paths = output_paths(score, out, count)
+    with Interrupts() as interrupts:
+        preset = load(score, origin)
+        say_warnings(preset, score, paths[0].suffix.lower())
+        for index, path in enumerate(paths):
+            if not make(preset, path, replace(score, seed=(score.seed or 0) + index), extras or Extras(), interrupts):
+                return 130
+    return 0

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -28,7 +27,7 @@ from musika.data.annotate import choose_controls
 from musika.data.annotators import ANNOTATORS
 from musika.data.encode import MANIFEST, check_output_folder
 from musika.data.latents import LATENT_ENDING
-from musika.data.prepare_file import AUTO, Job, run_job, start_worker
+from musika.data.prepare_file import AUTO, Job, run_job, start_process, start_worker
 from musika.data.shelf import Entry, Shelf, file_stamp, hash_file, read_manifest
 from musika.data.sources import SOURCE_ENDINGS
 from musika.preset_names import METADATA_FILE, find_preset
@@ -180,12 +179,6 @@ class _Plan:
         return True
 
 
-def _ignore_interrupt(*arguments: Any) -> None:
-    """Begin a process: leave Ctrl-C to the parent, then load the codec."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    start_worker(*arguments)
-
-
 def _run(jobs: Iterable[tuple[Job, Entry]], processes: int, setting: Setting) -> Iterator[Any]:
     """Run jobs, in this process or in others, and give each with its result as it comes."""
     if processes == 1:
@@ -196,7 +189,7 @@ def _run(jobs: Iterable[tuple[Job, Entry]], processes: int, setting: Setting) ->
                 started = True
             yield job, begin, run_job(job)
         return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _ignore_interrupt, (*setting, 1))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), start_process, (*setting, 1))
     waiting: dict[Future[Any], tuple[Job, Entry]] = {}
     try:
         for job, begin in jobs:

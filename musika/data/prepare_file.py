@@ -8,6 +8,7 @@ memory. A part that is silent is left out.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,6 +228,7 @@ def repeat_events(events: Events, seconds: float, repeats: int) -> Events:
 
 
 _worker: FileWorker | None = None
+_failure: UserError | None = None
 
 
 def start_worker(preset: str, codec_hash: str, controls: tuple[ControlConfig, ...], threads: int | None) -> None:
@@ -254,6 +256,20 @@ def start_worker(preset: str, codec_hash: str, controls: tuple[ControlConfig, ..
     _worker = FileWorker(loaded.codec, loaded.name, loaded.config, controls)
 
 
+def start_process(*setting: Any) -> None:
+    """Begin a process of its own: leave Ctrl-C to the parent, then load the codec; an error waits for the first job.
+
+    Args:
+        *setting: What `start_worker` needs.
+    """
+    global _failure
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        start_worker(*setting)
+    except UserError as error:
+        _failure = error
+
+
 def run_job(job: Job) -> list[dict[str, Any]] | str:
     """Prepare a file in this process.
 
@@ -262,7 +278,12 @@ def run_job(job: Job) -> list[dict[str, Any]] | str:
 
     Returns:
         Entries of the manifest, or why the file cannot be used.
+
+    Raises:
+        UserError: If this process could not load the codec.
     """
+    if _failure is not None:
+        raise _failure
     if _worker is None:
         raise RuntimeError("start_worker comes first")
     try:

@@ -31,7 +31,8 @@ _LOW, _HIGH = 8, 40  # of the 80 bands: below 160 Hz, above 1.7 kHz
 # How late an envelope's peak is after the onset, found on practice music: half a window and the rise of a sound.
 BEAT_DELAY_SECONDS, ONSET_DELAY_SECONDS = 0.0035, -0.003
 _STEADY_SHARE = 0.7  # of the free beats' mean onset strength, that a steady pulse must reach
-_ONSET_THRESHOLD = 0.04  # of the strongest onsets' height
+# What stands out from its surroundings as an onset: this share of the strongest onsets' height, or this rise of level.
+_ONSET_SHARE, _ONSET_DECIBELS = 0.04, 0.4
 
 
 def _mel(mono: Floats, sample_rate: int, hop: int, bands: int) -> Floats:
@@ -235,11 +236,11 @@ def find_onsets(mono: Floats, sample_rate: int) -> Array:
     import librosa
 
     envelope, rate = onset_envelope(mono, sample_rate)
-    height = float(np.percentile(envelope, 99.5)) if len(envelope) else 0.0
-    if height < 1e-6:
+    if not envelope.any():
         return np.zeros(0)
+    threshold = max(_ONSET_SHARE * float(np.percentile(envelope, 99.5)), _ONSET_DECIBELS)
     near, wide = max(1, int(0.03 * rate)), int(0.1 * rate)
     window: dict[str, Any] = {"pre_max": near, "post_max": near + 1, "pre_avg": wide, "post_avg": wide + 1}
-    peaks = librosa.util.peak_pick(envelope / height, delta=_ONSET_THRESHOLD, wait=near, **window)
+    peaks = librosa.util.peak_pick(envelope, delta=threshold, wait=near, **window)
     times = np.asarray(peaks) / rate - ONSET_DELAY_SECONDS
     return np.unique(np.maximum(times, 0.0))

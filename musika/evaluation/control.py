@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from musika.checks import UserError
 from musika.data.annotators import Events, Recording
 from musika.data.measures import NOT_HEARD, measure_control
-from musika.evaluation.annotators import tempo_hits
+from musika.evaluation.annotators import onset_score, tempo_hits
 from musika.gan.conditioning import value_at_place
 from musika.settings import ControlConfig
 
@@ -311,16 +311,21 @@ def study_values(preset: Preset, control: ControlConfig, study: Study, progress:
         progress: Called after every piece.
 
     Returns:
-        ``spearman`` of constants, ``median_ratio`` of measured to requested, and ``curve_spearman``, step by step.
+        ``spearman`` of constants, ``median_ratio`` of measured to requested, ``curve_spearman``, step by step, and, where
+        the generator is told single onsets, ``onset_f``: the F-measure of those that are heard.
     """
     findings, rate = Findings(), preset.config.latent_rate
+    hits: list[float] = []
     for index, value in enumerate(study.constants(control)):
         piece = preset.piece(study.seed(index), **{control.name: value})
         recording = as_recording(preset, piece.render(0.0, study.seconds), study.annotator)
         mean = float(np.mean(measured_curve(recording, control)))
+        hits.append(_event_score(piece.controls.onsets(0.0, study.seconds), recording, control))
         findings.constants.append({"seed": study.seed(index), "requested": round(value, 4), "measured": round(mean, 4)})
         progress()
     findings.scores = value_scores(findings.constants)
+    if control.events:
+        findings.scores["onset_f"] = round(float(np.mean(hits)), 4)
     for index in range(study.curves if control.per == "step" else 0):
         steps = int(study.curve_seconds * rate)
         times = np.asarray((np.arange(steps) + 0.5) / rate, np.float64)
@@ -334,6 +339,13 @@ def study_values(preset: Preset, control: ControlConfig, study: Study, progress:
     if findings.curves:
         findings.scores["curve_spearman"] = mean_spearman(findings.curves)
     return findings
+
+
+def _event_score(told: Array, recording: Recording, control: ControlConfig) -> float:
+    """F-measure of the onsets that the generator was told and those that are heard; 0 where it is told none."""
+    if not control.events or recording.events.onsets is None:
+        return 0.0
+    return onset_score(told, recording.events.onsets)
 
 
 def value_scores(rows: list[dict[str, Any]]) -> dict[str, float | None]:

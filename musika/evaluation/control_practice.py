@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musika.data.measures import event_density, note_kernel
-from musika.evaluation.annotators import Practice, practice_tracks
+from musika.evaluation.annotators import Practice, onset_score, practice_tracks
 from musika.evaluation.control import (
     Findings,
     Study,
@@ -50,7 +50,7 @@ def study_practice(
     Returns:
         The scores of ``study_tempo`` or ``study_values``, without lines.
     """
-    findings = Findings()
+    findings, hits = Findings(), []
     for track in tracks:
         recording = as_recording(preset, track.audio, study.annotator)
         if control.clock:
@@ -67,11 +67,15 @@ def study_practice(
             times = np.asarray((np.arange(len(true)) + 0.5) / recording.latent_rate, np.float64)
             findings.curves.append(curve_row(0, times, true, found))
             row = {"requested": float(np.mean(true)), "measured": float(np.mean(found))}
+            if recording.events.onsets is not None:
+                hits.append(onset_score(track.labels.distinct_onsets, recording.events.onsets))
         findings.constants.append({"track": track.name, **row})
         progress()
     findings.scores = tempo_scores(findings.constants) if control.clock else value_scores(findings.constants)
     if findings.curves:
         findings.scores["curve_spearman"] = mean_spearman(findings.curves)
+    if control.events and hits:
+        findings.scores["onset_f"] = round(float(np.mean(hits)), 4)
     return findings
 
 

@@ -63,7 +63,7 @@ def extrapolation_sizes(counts: Sequence[int], least_windows: int) -> list[int]:
         Sizes, from small to all; fewer than three different ones mean that there is too little to extrapolate from.
 
     >>> extrapolation_sizes([10] * 20, 40)
-    [4, 5, 6, 7, 8, 9, 12, 15, 20]
+    [4, 5, 6, 7, 9, 11, 14, 20]
     """
     total, mean = len(counts), float(np.mean(counts))
     smallest = max(2, int(np.ceil(least_windows / mean)), int(np.ceil(_SMALLEST_SHARE * total)))

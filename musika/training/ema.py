@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from musika.training.several import assign_everywhere
+
 Tensor = Any
 
 # Warm-up: after n steps the decay is at most 1 - 1 / (n / 10 + 2). It starts at 0.5, so the random initial weights
@@ -40,5 +42,4 @@ def update_average(average: Sequence[keras.Variable], source: Sequence[keras.Var
         source: The trained network's variables, in the same order.
         decay: How much of the average stays.
     """
-    for mean, value in zip(average, source, strict=True):
-        mean.assign(mean.value + (1.0 - decay) * (value.value - mean.value))
+    assign_everywhere(average, source, lambda mean, value: mean + (1.0 - decay) * (value - mean))

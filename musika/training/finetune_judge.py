@@ -82,7 +82,7 @@ def has_begun_to_copy(history: Sequence[Evaluation]) -> bool:
     Returns:
         True if they do.
     """
-    latest = history[-COPYING_SAVES:]
+    latest = [item for item in history if item.step][-COPYING_SAVES:]
     return len(latest) == COPYING_SAVES and all(item.copies for item in latest)
 
 
@@ -126,7 +126,7 @@ def verdict(history: Sequence[Evaluation], floor: float | None, patience: int = 
     by = f"the distance to held-out music{was or ' is'}{' to' if was else ''} {best.frechet:.1f}"
     by += "" if floor is None else f" (training music: {floor:.1f})"
     if best.copies or has_begun_to_copy(history):
-        first = next(item.step for item in history if item.copies)
+        first = next(item.step for item in history if item.step and item.copies)
         if best.copies:
             return f"Has begun to copy its training music, from step {first} on: give more music, or train fewer steps."
         return f"Has begun to copy its training music (step {first}). Best before that at step {best.step}: {by}."

@@ -189,6 +189,7 @@ class GeneratorSaves:
             "commit": commit(),
             "machine": f"{processor()}, {core_count()} cores",
             "from": _name(self.run.settings.get("from")),
+            "earlier": self.run.settings.get("earlier", []),
             "data": data,
             "files": len(self.latents.used),
             "minutes_of_music": round(sum(len(part) for part in self.latents.training) / rate / 60.0, 1),

@@ -280,7 +280,16 @@ def _run_settings(config: str | Path | Config, codec: Preset, data: str | Path, 
         "codec_hash": codec.codec.hash,
         "data": str(Path(data).resolve()),
         "from": None if start is None else str(_folder(start)),
+        "earlier": [] if start is None else earlier_trainings(start.metadata),
     }
+
+
+def earlier_trainings(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trainings that a preset has behind it, the first one first, in a few words each."""
+    notes = metadata.get("generator_training", {})
+    kept = ("config", "data", "steps", "hours", "scores")
+    own = {name: notes[name] for name in kept if notes.get(name)}
+    return [*notes.get("earlier", []), own] if own else []
 
 
 def _folder(preset: Preset) -> Path:
