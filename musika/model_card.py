@@ -69,5 +69,5 @@ def model_card(
 
 
 def _table(head: str, values: Mapping[str, float]) -> str:
-    rows = [f"| {key.replace('_', ' ')} | {value:.4g} |" for key, value in values.items()]
+    rows = [f"| {key.replace('_', ' ')} | {value:.4g} |" for key, value in values.items() if value is not None]
     return "\n".join([f"| {head} | value |", "|---|---|", *rows])

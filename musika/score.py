@@ -1,4 +1,4 @@
-"""A score: everything that decides the samples of a render, as plain values; the command line, pieces and the app use it.
+"""A score: what decides the samples of a render, as plain values; the command line, pieces and the app share it.
 
 >>> Score(seed=7, controls={"tempo": 128}, loop=LoopScore(bars=8)).loop.turns
 1

@@ -356,7 +356,7 @@ def changed_settings(settings: Any) -> dict[str, Any]:
     >>> changed_settings(CodecConfig(latent_channels=32))
     {'latent_channels': 32}
     """
-    changed = {}
+    changed: dict[str, Any] = {}
     for item in dataclasses.fields(settings):
         value = getattr(settings, item.name)
         if dataclasses.is_dataclass(value):

@@ -95,10 +95,9 @@ class Actions:
 
         return act
 
-    def cancel(self, values: Values) -> Values:
+    def cancel(self, values: Values) -> None:
         """End what is being made; it stays as long as it is."""
         self._visit(values).stopping.set()
-        return {}
 
     def replay(self, values: Values) -> Values:
         """Show a piece of the history."""
@@ -180,8 +179,8 @@ class Actions:
         numbers = []
         for item in range(PREVIEWS):
             progress(item / PREVIEWS, desc=f"point {item + 1} of {PREVIEWS}")
-            number = visit.next_number()
-            made, _ = make(self._shelf, replace(wish, seed=draw_seed()), visit.folder, f"preview-{number}")
+            number = visit.next_number(preview=True)
+            made, _ = make(self._shelf, replace(wish, seed=draw_seed()), visit.folder, f"preview{number}")
             visit.add_preview(number, made)
             numbers.append(number)
         return {"gallery": cards.gallery_html(visit, numbers)}
@@ -228,17 +227,16 @@ class Actions:
         live = {"name": name, "rate": listener.rate, "start": wish.start}
         return {"live": json.dumps(live), "seed": str(wish.seed)}
 
-    def change_live(self, values: Values) -> Values:
+    def change_live(self, values: Values) -> None:
         """Let what plays follow the fields; nothing happens while nothing plays."""
         listener = self._stage.listeners.get(_live_name(values))
         if listener is None:
-            return {}
+            return
         if not str(values.get("seed") or "").strip():
             values = {**values, "seed": listener.wish.seed}
         visit = self._visit(values)
         listener.change(fields.read_wish(self._shelf, values, self._stage.longest, visit.points))
         _warn(listener.told)
-        return {}
 
     def keep(self, values: Values, progress: Callable[..., Any] = _no_progress) -> Values:
         """Make a piece of the last minute that played.

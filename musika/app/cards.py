@@ -56,7 +56,7 @@ def player_html(visit: Visit, number: int, autoplay: bool = True) -> str:
         sound = f'<audio controls preload="auto" src="{place}/audio"></audio>'
     else:
         sound = (
-            f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">&#9654; Play the loop</button>'
+            f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">the loop</button>'
         )
     return (
         f'<div class="mk-player" data-seconds="{made.seconds:.6f}" data-number="{int(number)}"{begin}>'
@@ -89,8 +89,9 @@ def gallery_html(visit: Visit, numbers: list[int]) -> str:
         boxes.append(
             f'<div class="mk-player mk-small" data-seconds="{made.seconds:.6f}"><div class="mk-strip">'
             f'<img src="{place}/strip" alt="waveform and spectrogram"><i class="mk-head"></i></div>'
-            f'<audio controls preload="auto" src="{place}/audio"></audio>'
-            f'<div class="mk-line"><button type="button" class="mk-button" data-point="{seed}">+ add</button>'
+            f'<audio preload="auto" src="{place}/audio"></audio><div class="mk-line">'
+            f'<button type="button" class="mk-button mk-turn" title="play"></button>'
+            f'<button type="button" class="mk-button" data-point="{seed}">+ add</button>'
             f'<a href="{place}/point" download="{name}">{seed}</a></div></div>'
         )
     return f'<div class="mk-gallery">{"".join(boxes)}</div>'

@@ -126,7 +126,6 @@ class Layout:
                     type="array",
                     row_count=1,
                     column_count=len(heads),
-                    column_limits=(len(heads), len(heads)),
                     label="Stops: empty for no path",
                     interactive=True,
                     elem_id="mk-path",

@@ -141,7 +141,6 @@ window.musika = (() => {
     loop.rested = where(player);
     loop.source.stop();
     loop.source = null;
-    player.querySelector(".mk-turn").textContent = "\u25B6 Play the loop";
   }
 
   async function go(player, at = where(player)) {
@@ -163,7 +162,6 @@ window.musika = (() => {
     source.connect(ground.destination);
     source.start(0, at % loop.buffer.duration);
     Object.assign(loop, { source, began: ground.currentTime - at });
-    button.textContent = "\u25A0 Stop the loop";
   }
 
   // The other of two pieces, from the second that this one has reached.
@@ -192,6 +190,7 @@ window.musika = (() => {
 
   function move_heads() {
     for (const player of players()) {
+      player.classList.toggle("mk-on", is_playing(player));
       player.querySelector(".mk-head").style.left = `${100 * Math.min(where(player) / length_of(player), 1)}%`;
     }
     requestAnimationFrame(move_heads);

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _WAITING = 24  # visitors in the queue
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-_FIELDS = ("preset", "length", "seed", "lock", "truncation", "start", "ending", "precision")
-_FIELDS += ("loop", "loop.bars", "loop.turns", "loop.on_beat", "path", "path.repeat")
-_RESULTS = ("player", "history", "compare", "comparing", "shown", "seed")
+_FIELDS = ["preset", "length", "seed", "lock", "truncation", "start", "ending", "precision"]
+_FIELDS += ["loop", "loop.bars", "loop.turns", "loop.on_beat", "path", "path.repeat"]
+_RESULTS = ["player", "history", "compare", "comparing", "shown", "seed"]
 _WAKE = "(...all) => { musika.wake(); return all }"  # sound is allowed only after a gesture
 
 
@@ -81,6 +81,18 @@ class _Page:
 
         return handle
 
+    def _silent(self, action: Callable[..., None]) -> Callable[..., None]:
+        """A handler that changes nothing on the page."""
+
+        def handle(values: dict[Any, Any]) -> None:
+            def act(named: dict[str, Any]) -> dict[str, Any]:
+                action(named)
+                return {}
+
+            self._run(act, values)
+
+        return handle
+
     def _slow(self, action: Callable[..., dict[str, Any]]) -> Callable[..., dict[Any, Any]]:
         """A handler that shows how far it is."""
 
@@ -105,7 +117,7 @@ class _Page:
             )
             made.success(None, None, None, js="() => musika.show()")
             made.then(lambda: gr.update(visible=False), None, [parts["cancel"]], **_QUIET)
-        parts["cancel"].click(self._quick(actions.cancel), self._inputs, None, **_QUIET)
+        parts["cancel"].click(self._silent(actions.cancel), self._inputs, None, **_QUIET)
 
     def connect_history(self) -> None:
         """Pieces are shown again, compared, and put back into the fields."""
@@ -169,4 +181,4 @@ class _Page:
         names = ["preset", "seed", "truncation", "path", "path.repeat"]
         names += [f"{name}.{part}" for name in self._controls for part in CONTROL_PARTS]
         moved = [part.change for part in self._named(names)]
-        gr.on(moved, self._quick(actions.change_live), self._inputs, None, trigger_mode="always_last", **_QUIET)
+        gr.on(moved, self._silent(actions.change_live), self._inputs, None, trigger_mode="always_last", **_QUIET)

@@ -28,7 +28,7 @@ class Visit:
         key: Its secret name: whoever knows it sees the pieces.
         folder: Where the files lie.
         pieces: The pieces by number, oldest first.
-        previews: Short pieces of sampled points, likewise; they are in no history.
+        previews: Short pieces of sampled points, by negative numbers; they are in no history.
         points: Points that were loaded, by name.
         stopping: Set to end the render that is going on.
         touched: When it was last used, in seconds of the monotonic clock.
@@ -42,9 +42,20 @@ class Visit:
     stopping: threading.Event = field(default_factory=threading.Event)
     touched: float = field(default_factory=time.monotonic)
     _last: int = 0
+    _last_preview: int = 0
 
-    def next_number(self) -> int:
-        """The number of the piece to be made."""
+    def next_number(self, preview: bool = False) -> int:
+        """The number of what is to be made.
+
+        Args:
+            preview: Whether it is a preview.
+
+        Returns:
+            The number, above 0 for a piece and below for a preview.
+        """
+        if preview:
+            self._last_preview -= 1
+            return self._last_preview
         self._last += 1
         return self._last
 
@@ -70,7 +81,7 @@ class Visit:
         """
         self.previews[number] = made
         while len(self.previews) > MOST_PREVIEWS:
-            self.previews.pop(min(self.previews)).remove()
+            self.previews.pop(max(self.previews)).remove()
 
     def piece(self, number: int | str | None) -> Made:
         """Find a piece or preview.

@@ -14,14 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: The verb's parser.
     """
     parser.add_argument(
-        "source", metavar="LATENTS|FOLDER", help="a latent file (.npz), or a folder with its subfolders"
+        "source", metavar="LATENTS|FOLDER", help="a latent file (.npz, or .npy), or a folder with its subfolders"
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the audio files")
     parser.add_argument(
         "--checkpoint",
-        default="techno",
         metavar="NAME|DIR",
-        help="preset whose codec made the latents: a shipped name or a folder (default: techno)",
+        help="preset whose codec made the latents: a shipped name or a folder (default: techno; a .npy needs it)",
     )
     parser.add_argument("--format", default="wav", metavar="F", help="wav, flac, ogg or mp3 (default: wav)")
     parser.add_argument("--no-noise", action="store_true", help="leave the decoders' noise out")
@@ -42,9 +41,13 @@ def run(args: argparse.Namespace) -> int:
     import time
 
     from musika.audio.writing import output_format
+    from musika.checks import UserError
     from musika.data.encode import check_output_folder, decode_folder, latent_sources, results_table
+    from musika.data.latent_tools import ARRAY_ENDING
 
     output_format(f"audio.{args.format}")
+    if args.checkpoint is None and args.source.lower().endswith(ARRAY_ENDING):
+        raise UserError(f"{args.source} names no codec: give --checkpoint, the preset whose codec made it.")
     latent_sources(args.source)
     check_output_folder(args.out)
 
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     import_keras()
     from musika.presets import load_preset
 
-    preset = load_preset(args.checkpoint)
+    preset = load_preset(args.checkpoint or "techno")
     begin = time.perf_counter()
     results = decode_folder(
         preset.codec, args.source, args.out, args.format, not args.no_noise, preset.name, progress=True

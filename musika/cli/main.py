@@ -20,16 +20,23 @@ from musika.version import __version__
 # Verb and module, in the order in which `musika --help` shows them.
 VERBS = {
     "generate": "generate",
+    "play": "play",
+    "app": "app",
     "encode": "encode",
     "decode": "decode",
+    "latents": "latents",
+    "prepare": "prepare",
+    "finetune": "finetune",
     "annotate": "annotate",
     "train": "train",
     "evaluate": "evaluate",
     "fad": "fad",
-    "export": "export",
-    "corpus": "corpus",
-    "import": "import_",
     "bench": "bench",
+    "export": "export",
+    "import": "import_",
+    "pull": "pull",
+    "push": "push",
+    "corpus": "corpus",
 }
 STATUS_MISTAKE = 2
 STATUS_INTERRUPTED = 130  # 128 + SIGINT, as shells expect

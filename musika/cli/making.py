@@ -220,7 +220,12 @@ def control_text(preset: Preset, name: str, value: Any) -> str:
     if value is None:
         return f"{name.replace('_', ' ')} free"
     if isinstance(value, list):
-        value = f"{value[0][1]:g} to {value[-1][1]:g}" if not isinstance(value[0][1], str) else "changing"
+        corners = [point[1] for point in value]
+        numbers = not isinstance(corners[0], str)
+        if numbers and len(corners) == 2:
+            value = f"{corners[0]:g} to {corners[1]:g}"
+        else:
+            value = f"between {min(corners):g} and {max(corners):g}" if numbers else "changing"
     elif not isinstance(value, str):
         value = f"{value:g}"
     return f"{name.replace('_', ' ')} {value} {preset.controls[name].unit}".rstrip()

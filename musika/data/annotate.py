@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from musika.audio.reading import AudioReader, find_audio, find_files, show_path
@@ -44,70 +44,80 @@ def choose_controls(config: Config, names: Sequence[str] | None = None) -> list[
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One file: what is annotated, where to, and where its audio is."""
+class _Place:
+    """Where latents and audio lie.
 
-    source: Path
-    target: Path
-    audio: Path
+    Attributes:
+        root: The folder that is annotated.
+        audio: The folder of the audio, if the user gave it.
+        recorded: The same as encode's manifest has it; may be empty.
+        sources: The audio file of each latent file, as the manifest has it.
+    """
+
+    root: Path
+    audio: Path | None = None
+    recorded: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, latents: Path, named: str) -> Path:
+        """The audio file that a latent file was made from, whether or not it is there.
+
+        Args:
+            latents: The latent file.
+            named: The audio file as the latent file has it.
+
+        Returns:
+            Its path.
+        """
+        name = self.sources.get(latents.relative_to(self.root).as_posix(), Path(named).name)
+        if self.audio is not None:
+            return self.audio / name if (self.audio / name).parent.is_dir() else self.audio / Path(name).name
+        beside = latents.parent / named
+        return beside if beside.exists() or not self.recorded else Path(self.recorded) / name
 
 
-def _manifest(folder: Path) -> tuple[str, dict[str, str]]:
-    """What encode's manifest says: the folder of the audio, and the audio file of each latent file."""
+def _place(root: Path, audio: str | Path | None) -> _Place:
+    """Where latents and audio lie, by what the user gave and by encode's manifest."""
+    given = None if audio is None else check_exists(audio, "folder of the audio")
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = {entry["latents"]: entry["source"] for entry in content["files"] if "latents" in entry}
-        return str(content.get("audio", "")), files
+        content = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        sources = {entry["latents"]: entry["source"] for entry in content["files"] if "latents" in entry}
+        return _Place(root, given, str(content.get("audio", "")), sources)
     except (OSError, ValueError, KeyError, TypeError):
-        return "", {}
+        return _Place(root, given)
 
 
-def _find_source(latents: Path, root: Path, audio: Path | None, manifest: tuple[str, dict[str, str]]) -> Path:
-    """The audio file that a latent file was made from, whether or not it is there."""
-    named = load_latents(latents).source
-    recorded, sources = manifest
-    name = sources.get(latents.relative_to(root).as_posix(), Path(named).name)
-    if audio is not None:
-        return audio / name if (audio / name).parent.is_dir() else audio / Path(name).name
-    beside = latents.parent / named
-    return beside if beside.exists() or not recorded else Path(recorded) / name
-
-
-def _jobs(folder: Path, audio: str | Path | None) -> list[_Job]:
-    """What there is to annotate: latent files, or else audio files."""
-    place = None if audio is None else check_exists(audio, "folder of the audio")
-    files = find_files(folder, {LATENT_ENDING})
+def _jobs(root: Path) -> list[tuple[Path, Path]]:
+    """What there is to annotate, latent files or else audio files, and where each annotation goes."""
+    files = find_files(root, {LATENT_ENDING})
     if files:
-        manifest = _manifest(folder)
-        return [_Job(path, annotation_path(path), _find_source(path, folder, place, manifest)) for path in files]
-    files = find_audio(folder)
+        return [(path, annotation_path(path)) for path in files]
+    files = find_audio(root)
     if not files:
         raise UserError(
-            f"there are neither latent files nor audio files in the folder {show_path(folder)}."
+            f"there are neither latent files nor audio files in the folder {show_path(root)}."
             " Give a folder that `musika encode` wrote, or one of audio files."
         )
-    targets = target_paths(files, folder, folder, ANNOTATION_ENDING)
-    return [_Job(path, target, path) for path, target in zip(files, targets, strict=True)]
+    return list(zip(files, target_paths(files, root, root, ANNOTATION_ENDING), strict=True))
 
 
-def _open(job: _Job, config: Config, annotator: str) -> Recording:
-    """The recording of a job; its audio is not read yet."""
-    if job.source == job.audio:
-        with AudioReader(job.audio, config.sample_rate) as reader:
+def _open(source: Path, place: _Place, config: Config, annotator: str) -> Recording:
+    """The recording of a latent or audio file; its audio is not read yet."""
+    hop, rate = config.latent_hop, config.sample_rate
+    if source.suffix.lower() != LATENT_ENDING:
+        with AudioReader(source, rate) as reader:
             samples = reader.samples
-        steps = -(-(samples + config.spectral.overlap) // config.latent_hop)
-    else:
-        latents = load_latents(job.source)
-        samples, steps = latents.samples, len(latents.latents)
-        if (
-            latents.sample_rate != config.sample_rate
-            or abs(steps * config.latent_hop - samples) > 2 * config.latent_hop
-        ):
-            raise UserError(
-                f"its latents are {samples / max(steps, 1):.0f} samples a step at {latents.sample_rate} Hz, not those"
-                f" of the config {config.name} ({config.latent_hop} at {config.sample_rate} Hz). Give --config another."
-            )
-    return Recording(job.audio, steps, config.latent_rate, samples, config.sample_rate, annotator)
+        steps = -(-(samples + config.spectral.overlap) // hop)
+        return Recording(source, steps, config.latent_rate, samples, rate, annotator)
+    latents = load_latents(source)
+    samples, steps = latents.samples, len(latents.latents)
+    if latents.sample_rate != rate or abs(steps * hop - samples) > 2 * hop:
+        raise UserError(
+            f"its latents are {samples / max(steps, 1):.0f} samples a step at {latents.sample_rate} Hz, not those"
+            f" of the config {config.name} ({hop} at {rate} Hz). Give --config another."
+        )
+    audio = place.find(source, latents.source)
+    return Recording(audio, steps, config.latent_rate, samples, rate, annotator)
 
 
 def annotate(recording: Recording, controls: Sequence[ControlConfig], folder: Path) -> Annotation:
@@ -139,10 +149,10 @@ def annotate(recording: Recording, controls: Sequence[ControlConfig], folder: Pa
     )
 
 
-def _is_done(job: _Job, annotator: str, controls: Sequence[ControlConfig]) -> bool:
+def _is_done(target: Path, annotator: str, controls: Sequence[ControlConfig]) -> bool:
     """Whether a file has its annotation, by this annotator and with these controls."""
     try:
-        done = load_annotation(job.target)
+        done = load_annotation(target)
     except UserError:
         return False
     return done.annotator == annotator and {control.name for control in controls} <= set(done.controls)
@@ -180,20 +190,21 @@ def annotate_folder(
 
     check_choice(annotator, "annotator", list(ANNOTATORS))
     root, results = check_exists(folder, "folder of latent or audio files"), []
-    for job in tqdm(_jobs(root, audio), desc="annotate", unit="file", disable=not progress, leave=False):
-        if not again and _is_done(job, annotator, controls):
-            results.append(FileResult(job.source, job.target, note="was done before (--again makes it anew)"))
+    place = _place(root, audio)
+    for source, target in tqdm(_jobs(root), desc="annotate", unit="file", disable=not progress, leave=False):
+        if not again and _is_done(target, annotator, controls):
+            results.append(FileResult(source, target, note="was done before (--again makes it anew)"))
             continue
         try:
-            recording = _open(job, config, annotator)
-            annotation = annotate(recording, controls, job.target.parent)
+            recording = _open(source, place, config, annotator)
+            annotation = annotate(recording, controls, target.parent)
         except UserError as error:
-            results.append(skipped(job.source, error))
+            results.append(skipped(source, error))
             continue
-        save_annotation(job.target, annotation)
+        save_annotation(target, annotation)
         unknown = [name for name, value in annotation.controls.items() if value is None]
         note = f"{annotator} does not tell {', '.join(unknown)}" if unknown else ""
-        results.append(FileResult(job.source, job.target, recording.seconds, note))
+        results.append(FileResult(source, target, recording.seconds, note))
     check_any(results, root)
     return results
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from musika.audio.reading import AudioReader, find_audio, find_files, show_path
 from musika.audio.writing import OUTPUT_FORMATS, AudioWriter, replacing
 from musika.checks import UserError, check_choice, check_exists
-from musika.data.latents import LATENT_ENDING, LatentFile, load_latents, save_latents
+from musika.data.latent_tools import latents_for
+from musika.data.latents import LATENT_ENDING, LatentFile, save_latents
 
 if TYPE_CHECKING:
     from musika.autoencoder.codec import Codec
@@ -258,7 +259,7 @@ def decode_folder(
 
     Args:
         codec: The codec that made the latents.
-        source: A latent file or a folder.
+        source: A latent file, a plain ``.npy`` of the codec's latents, or a folder of latent files.
         out: Folder of the audio files; subfolders are those of ``source``.
         ending: ``wav``, ``flac``, ``ogg`` or ``mp3``.
         noise: Whether the decoders add their noise.
@@ -273,11 +274,11 @@ def decode_folder(
     """
     check_choice(ending, "format", list(OUTPUT_FORMATS))
     files, folder, root = latent_sources(source), check_output_folder(out), Path(source)
-    codec_hash, results = codec.hash, []
+    results: list[FileResult] = []
     with _Progress(len(files), "decode", progress) as bar:
         for path, target in zip(files, target_paths(files, root, folder, f".{ending}"), strict=True):
             try:
-                file = load_latents(path, codec_hash, codec_name)
+                file = latents_for(codec, path, codec_name)
                 blocks = codec.decode_stream(file.latents, noise=noise, samples=file.samples)
                 if target.exists() and (path.parent / file.source).resolve() == target.resolve():
                     raise UserError("its audio would replace the file that it was made from. Choose another --out.")

@@ -14,7 +14,7 @@ import math
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from musika.audio.reading import show_path
 from musika.audio.writing import replacing
 from musika.checks import UserError, check_choice, check_integer, check_number
 from musika.data.latents import LATENT_ENDING, LatentFile, load_latents, save_latents
+
+if TYPE_CHECKING:
+    from musika.autoencoder.codec import Codec
 
 Floats = NDArray[np.float32]
 
@@ -266,18 +269,47 @@ def write_latents(path: str | Path, file: LatentFile) -> Path:
     return path
 
 
-def samples_of(steps: int, latent_hop: int, overlap: int) -> int:
-    """How many samples some steps hold.
+def latents_for(codec: Codec, path: str | Path, codec_name: str = "") -> LatentFile:
+    """Read latents that a codec shall decode.
 
     Args:
-        steps: Latent steps.
-        latent_hop: Samples a step.
-        overlap: Samples that a frame shares with later ones.
+        codec: The codec.
+        path: A latent file of this codec, or a plain ``.npy``, which is taken to be of it.
+        codec_name: The codec's name, for messages.
 
     Returns:
-        The number of samples.
+        What the file holds; of a plain array, as many samples as its steps hold.
+
+    Raises:
+        UserError: If it cannot be read, another codec made it, or it has other channels.
     """
-    return max(0, steps * latent_hop - overlap)
+    if Path(path).suffix.lower() != ARRAY_ENDING:
+        return load_latents(path, codec.hash, codec_name)
+    return fill_in(read_latents(path), codec, codec_name)
+
+
+def fill_in(file: LatentFile, codec: Codec, codec_name: str = "") -> LatentFile:
+    """Complete what a plain array does not say.
+
+    Args:
+        file: Latents, as `read_latents` gives them.
+        codec: The codec that they are taken to be of.
+        codec_name: Its name.
+
+    Returns:
+        The same with codec, sample rate and number of samples.
+
+    Raises:
+        UserError: If they have another number of channels than the codec's.
+    """
+    config, channels = codec.config, 2 * codec.config.codec.latent_channels
+    if file.latents.shape[1] != channels:
+        raise UserError(
+            f"{show_path(file.source)} has {file.latents.shape[1]} channels, this codec's latents have {channels}."
+            " Give the preset whose codec made it."
+        )
+    samples = max(0, len(file.latents) * config.latent_hop - config.spectral.overlap)
+    return LatentFile(file.latents, codec.hash, config.sample_rate, samples, file.source, codec_name)
 
 
 def save_blocks(path: str | Path, blocks: Iterable[Floats], steps: int, file: LatentFile) -> None:

@@ -9,8 +9,6 @@ has a steady tempo, and that pulse gives tempo and beats far finer than a frame.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,24 +28,29 @@ _BEAT_BANDS, _ONSET_BANDS = 80, 128
 _LOW, _HIGH = 8, 40  # of the 80 bands: below 160 Hz, above 1.7 kHz
 # How late an envelope's peak is after the onset, found on practice music: half a window and the rise of a sound.
 BEAT_DELAY_SECONDS, ONSET_DELAY_SECONDS = 0.0035, -0.003
+_TIGHTNESS = 100.0  # how dearly free beats pay for leaving the tempo
 _STEADY_SHARE = 0.7  # of the free beats' mean onset strength, that a steady pulse must reach
 # What stands out from its surroundings as an onset: this share of the strongest onsets' height, or this rise of level.
 _ONSET_SHARE, _ONSET_DECIBELS = 0.04, 0.4
+_DEPTH_DECIBELS = 80.0  # below the loudest moment nothing is heard
 
 
 def _mel(mono: Floats, sample_rate: int, hop: int, bands: int) -> Floats:
     """Power in mel bands, frames centred on multiples of the hop, shape ``(bands, frames)``."""
-    import librosa
+    import librosa.filters
+    import scipy.fft
 
     length = 2048 if sample_rate > 30000 else 1024
     top = min(16000.0, sample_rate / 2)
     weights = librosa.filters.mel(sr=sample_rate, n_fft=length, n_mels=bands, fmin=27.5, fmax=top).astype(np.float32)
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
     padded = np.pad(np.asarray(mono, np.float32), length // 2)
     frames = 1 + (len(padded) - length) // hop
     parts = []
     for first in range(0, frames, _FRAMES):
         part = padded[first * hop : (min(first + _FRAMES, frames) - 1) * hop + length]
-        parts.append(weights @ np.abs(librosa.stft(part, n_fft=length, hop_length=hop, center=False)) ** 2)
+        spectra = scipy.fft.rfft(np.lib.stride_tricks.sliding_window_view(part, length)[::hop] * window, axis=1)
+        parts.append(weights @ np.square(np.abs(spectra)).T)
     return np.concatenate(parts, axis=1)
 
 
@@ -144,6 +147,38 @@ def steady_pulse(envelope: Array, frame_rate: float, tempo: float) -> tuple[floa
     return 60 * frame_rate * best[1], best[2] / frame_rate
 
 
+def free_beats(envelope: Array, frame_rate: float, tempo: float) -> Array:
+    """Beats that are free to move: they meet the onsets, and keep about the distance of the tempo.
+
+    Source: Ellis 2007, "Beat tracking by dynamic programming", equations 5 to 8.
+
+    Args:
+        envelope: Onset envelope of shape ``(frames,)``.
+        frame_rate: Frames a second.
+        tempo: Beats a minute.
+
+    Returns:
+        Times in seconds, shape ``(beats,)``.
+    """
+    period = 60 * frame_rate / tempo
+    gaps = np.arange(round(period / 2), round(2 * period) + 1)
+    cost = -_TIGHTNESS * np.log(gaps / period) ** 2
+    longest = int(gaps[-1])
+    total, before = np.zeros(longest + len(envelope)), np.full(len(envelope), -1)
+    strength = envelope / (envelope.std() + 1e-9)
+    for frame in range(len(envelope)):
+        chances = total[frame + longest - gaps] + cost
+        best = int(np.argmax(chances))
+        total[frame + longest] = strength[frame] + max(float(chances[best]), 0.0)
+        before[frame] = frame - gaps[best] if chances[best] > 0 else -1
+    frame = int(len(envelope) - 1 - np.argmax(total[::-1][: max(1, round(period))]))
+    beats = []
+    while frame >= 0:
+        beats.append(frame)
+        frame = int(before[frame])
+    return np.array(beats[::-1]) / frame_rate
+
+
 def find_beats(mono: Floats, sample_rate: int) -> tuple[float | None, float, Array]:
     """Find tempo and beats.
 
@@ -154,8 +189,6 @@ def find_beats(mono: Floats, sample_rate: int) -> tuple[float | None, float, Arr
     Returns:
         Beats a minute or None, a confidence from 0 to 1, and the beats' times in seconds.
     """
-    import librosa
-
     hop = round(BEAT_HOP_SECONDS * sample_rate)
     rate = sample_rate / hop
     envelopes = beat_envelopes(mono, sample_rate)
@@ -166,9 +199,7 @@ def find_beats(mono: Floats, sample_rate: int) -> tuple[float | None, float, Arr
     tempo, first = steady_pulse(envelope, rate, found[0])
     seconds = len(mono) / sample_rate
     pulse = np.arange(first, seconds, 60 / tempo)
-    free = librosa.beat.beat_track(
-        onset_envelope=envelope, sr=sample_rate, hop_length=hop, bpm=found[0], trim=False, units="time"
-    )[1]
+    free = free_beats(envelope, rate, found[0])
     times = np.arange(len(envelope)) / rate
     if np.interp(pulse, times, envelope).mean() < _STEADY_SHARE * np.interp(free, times, envelope).mean():
         tempo, pulse = beats_tempo(free) or found[0], free
@@ -206,7 +237,7 @@ def beats_tempo(beats: Array) -> float | None:
 
 
 def onset_envelope(mono: Floats, sample_rate: int) -> tuple[Array, float]:
-    """Mean rise of level over bands, by librosa.
+    """Mean rise of level over bands, in decibels a frame.
 
     Args:
         mono: Waveform of shape ``(samples,)``.
@@ -215,11 +246,10 @@ def onset_envelope(mono: Floats, sample_rate: int) -> tuple[Array, float]:
     Returns:
         Envelope of shape ``(frames,)`` and its frames a second.
     """
-    import librosa
-
     hop = round(ONSET_HOP_SECONDS * sample_rate)
-    level = librosa.power_to_db(_mel(mono, sample_rate, hop, _ONSET_BANDS), ref=1.0)
-    envelope = librosa.onset.onset_strength(S=level, sr=sample_rate, hop_length=hop, center=False)
+    level = 10 * np.log10(np.maximum(_mel(mono, sample_rate, hop, _ONSET_BANDS), 1e-10))
+    level = np.maximum(level, level.max() - _DEPTH_DECIBELS)
+    envelope = np.maximum(np.diff(level, axis=1, prepend=level[:, :1]), 0).mean(axis=0)
     return np.asarray(envelope, np.float64), sample_rate / hop
 
 
@@ -233,14 +263,14 @@ def find_onsets(mono: Floats, sample_rate: int) -> Array:
     Returns:
         Times in seconds, rising, shape ``(onsets,)``.
     """
-    import librosa
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
     envelope, rate = onset_envelope(mono, sample_rate)
     if not envelope.any():
         return np.zeros(0)
     threshold = max(_ONSET_SHARE * float(np.percentile(envelope, 99.5)), _ONSET_DECIBELS)
     near, wide = max(1, int(0.03 * rate)), int(0.1 * rate)
-    window: dict[str, Any] = {"pre_max": near, "post_max": near + 1, "pre_avg": wide, "post_avg": wide + 1}
-    peaks = librosa.util.peak_pick(envelope, delta=threshold, wait=near, **window)
-    times = np.asarray(peaks) / rate - ONSET_DELAY_SECONDS
-    return np.unique(np.maximum(times, 0.0))
+    highest = maximum_filter1d(envelope, 2 * near + 1, mode="nearest")
+    mean = uniform_filter1d(envelope, 2 * wide + 1, mode="nearest")
+    peaks = np.flatnonzero((envelope == highest) & (envelope >= mean + threshold))
+    return np.unique(np.maximum(peaks / rate - ONSET_DELAY_SECONDS, 0.0))

@@ -311,8 +311,8 @@ def study_values(preset: Preset, control: ControlConfig, study: Study, progress:
         progress: Called after every piece.
 
     Returns:
-        ``spearman`` of constants, ``median_ratio`` of measured to requested, ``curve_spearman``, step by step, and, where
-        the generator is told single onsets, ``onset_f``: the F-measure of those that are heard.
+        ``spearman`` of constants, ``median_ratio`` of measured to requested, ``curve_spearman``, step by step, and
+        ``onset_f``, where the generator is told single onsets: the F-measure of those that are heard.
     """
     findings, rate = Findings(), preset.config.latent_rate
     hits: list[float] = []

@@ -247,7 +247,7 @@ def start_codec_run(
     """
     if resume:
         run = Run.open(out, "codec")
-        config, data = run.config, run.settings["data"]
+        config, data, start = run.config, run.settings["data"], run.settings.get("from")
     else:
         found = None if start is None else str(find_preset(start).resolve())
         run = Run.create(out, config, {"kind": "codec", "data": data, "from": found})

@@ -21,12 +21,13 @@ from musika.data.crops import LatentCrops, LatentData, Normalisation, load_laten
 from musika.gan.critic import build_critic
 from musika.gan.generator import build_generator
 from musika.presets import Preset, find_preset, load_preset
-from musika.training.autodiff import accelerated
+from musika.training.autodiff import accelerated, replicas
 from musika.training.batches import GanBatches
 from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
 from musika.training.latent_gan import LatentGan
 from musika.training.run import Run
+from musika.training.several import side_by_side
 from musika.training.take_over import take_over_weights
 from musika.upstream import TRAINING_WEIGHTS
 from musika.weights import load_weights
@@ -85,7 +86,7 @@ def build_gan(config: Config, start: Preset | None = None, xla: bool = False) ->
     Args:
         config: The resolved config.
         start: A preset whose generator is trained further.
-        xla: Whether TensorFlow compiles the step by XLA.
+        xla: Whether TensorFlow compiles the step by XLA, if a single card trains.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -98,7 +99,7 @@ def build_gan(config: Config, start: Preset | None = None, xla: bool = False) ->
     if start is not None and start.generator is not None:
         _load_start(generator, critic, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
-    return LatentGan(generator, critic, average, settings, xla)
+    return LatentGan(generator, critic, average, settings, xla and replicas() == 1)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
@@ -242,7 +243,8 @@ def train_generator(
         resolved = _new_config(config, codec_preset, start_preset, changes)
         latents = _load_data(data, codec_preset, resolved, say)
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset) | (notes or {}))
-    gan = build_gan(run.config, start_preset, xla)
+    with side_by_side(run.config.generator_training.batch_size, say):
+        gan = build_gan(run.config, start_preset, xla)
     statistics = _prepare(latents, run.config, codec_preset)
     settings = run.config.generator
     crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)

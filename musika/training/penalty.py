@@ -64,7 +64,8 @@ def next_factor(
         certain: Certainty from which the critic is held back harder.
 
     Returns:
-        The factor plus ``step`` when the critic's certainty exceeds ``certain``, minus ``step`` otherwise, kept in [0, 1].
+        The factor plus ``step`` when the critic's certainty exceeds ``certain``, minus ``step`` otherwise, kept in
+        [0, 1].
 
     >>> round(float(next_factor(0.5, 1.0, -1.0, 0.25)), 3), round(float(next_factor(0.5, 1.0, 1.0, 0.25)), 3)
     (0.75, 0.25)

@@ -55,12 +55,11 @@ def widened(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """
     if kernel.shape == shape:
         return kernel
-    if kernel.ndim != len(shape) or kernel.ndim < 2 or any(
-        have != want for axis, (have, want) in enumerate(zip(kernel.shape, shape, strict=True)) if axis != kernel.ndim - 2
-    ) or kernel.shape[-2] > shape[-2]:
+    inputs = kernel.shape[-2] if kernel.ndim > 1 else 0
+    if not inputs or inputs > shape[-2] or shape != (*kernel.shape[:-2], shape[-2], kernel.shape[-1]):
         raise UserError(
-            f"the weights cannot be taken over: a kernel of shape {kernel.shape} does not fit into {shape}. Start from a"
-            " preset with the same generator settings, or train without --from."
+            f"the weights cannot be taken over: a kernel of shape {kernel.shape} does not fit into {shape}. Start from"
+            " a preset with the same generator settings, or train without --from."
         )
     more = np.zeros((*shape[:-2], shape[-2] - kernel.shape[-2], shape[-1]), kernel.dtype)
     return np.concatenate([kernel, more], axis=-2)

@@ -14,7 +14,15 @@ OVERRIDES = {
     "codec": {
         "latent_channels": 32,
         "level1_channels": 48,
-        "compact": {"level1_hidden": 16, "trunk": 16, "head": 16, "level2_frame": 8, "level2_hidden": 16},
+        "compact": {
+            "level1_hidden": 16,
+            "trunk": 16,
+            "head": 16,
+            "level2_frame": 8,
+            "level2_hidden": 16,
+            "phase_recurrence": 20,
+            "phase_width": 8,
+        },
     },
 }
 

@@ -1,6 +1,7 @@
 """Generated music against real music, with a toy preset."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,14 @@ def test_the_tables_and_the_picture_lie_beside_the_report(report):
     for word in ("| through the codec |", "Fréchet", "FAD-infinity", "loudness range", "seam flux", "copying"):
         assert word in text
     assert report.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("generator-*.json")), ids=lambda path: path.stem)
+def test_the_quality_tables_of_the_readme_are_those_of_the_reports(path):
+    assert quality_tables(json.loads(path.read_text())) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 class Controlled:

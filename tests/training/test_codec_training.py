@@ -1,5 +1,6 @@
 """Training of the codec at toy size: every phase, resuming, rolling back."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ import pytest
 import soundfile
 from keras import ops
 
+from musika.autoencoder.codec import Codec
 from musika.checks import UserError
 from musika.config import load_config
 from musika.data.audio_pool import AudioPool, open_pool, parse_corpus
+from musika.presets import load_preset
 from musika.training import codec_training
 from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
 
@@ -22,7 +25,15 @@ COMPACT = {
     "codec": {
         "latent_channels": 8,
         "level1_channels": 16,
-        "compact": {"level1_hidden": 8, "trunk": 8, "head": 8, "level2_frame": 4, "level2_hidden": 8},
+        "compact": {
+            "level1_hidden": 8,
+            "trunk": 8,
+            "head": 8,
+            "level2_frame": 4,
+            "level2_hidden": 8,
+            "phase_recurrence": 16,
+            "phase_width": 8,
+        },
     },
     "codec_training": {"component_patches": 100, "save_every": 2},
 }
@@ -54,13 +65,73 @@ def changed(trainer, before, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", list(PHASES))
+@pytest.mark.parametrize("phase", [name for name in PHASES if name != "level1_low_phase"])
 def test_each_phase_trains_what_it_should_on_the_published_graph(phase, data, tmp_path):
     trainer, _ = run_phases(load_config("debug"), data, tmp_path / "run")
     before = {name: weights_of(trainer, name) for name in NETWORKS}
     assert trainer.train_phase(phase)
     trained = {name for name in NETWORKS if changed(trainer, before, name)}
     assert trained == set(PHASES[phase].trains)
+
+
+@pytest.mark.slow
+def test_the_low_phase_is_trained_alone(data, tmp_path):
+    phase = {**TOY_PHASE, "steps": 2}
+    config = load_config(
+        "compact", {**COMPACT, "codec_training": {**COMPACT["codec_training"], "level1_low_phase": phase}}
+    )
+    trainer, _ = run_phases(config, data, tmp_path / "run")
+    before = {item.path: np.array(item) for item in trainer.networks["level1_decoder"].variables}
+    others = {name: weights_of(trainer, name) for name in NETWORKS if name != "level1_decoder"}
+    assert trainer.train_phase("level1_low_phase")
+    moved = {
+        item.path.split("/")[1]
+        for item in trainer.networks["level1_decoder"].variables
+        if not np.array_equal(np.array(item), before[item.path])
+    }
+    assert moved == {"low_phase"}
+    assert not any(changed(trainer, others, name) for name in others)
+
+
+def test_a_codec_without_the_recurrence_has_no_low_phase_to_train():
+    config = load_config("debug", {"codec_training": {"level1_low_phase": {"steps": 2}}})
+    with pytest.raises(UserError, match="level1_low_phase would train nothing.*low_phase. Set its steps to 0"):
+        CodecPhase(codec_training.build_networks(config), config, "level1_low_phase")
+
+
+def small_codec(**widths):
+    compact = {**COMPACT["codec"]["compact"], **widths}
+    return load_config("compact", {**COMPACT, "codec": {**COMPACT["codec"], "compact": compact}})
+
+
+def test_a_run_starts_from_another_codec_and_says_what_is_new(data, tmp_path):
+    old = small_codec(head=12, phase_recurrence=0)
+    first = codec_training.train_codec(
+        dataclasses.replace(old, codec_training=dataclasses.replace(old.codec_training, order=())),
+        str(data),
+        tmp_path / "first",
+        say=lambda text: None,
+        progress=False,
+    )
+    said = []
+    trainer, state = codec_training.start_codec_run(
+        small_codec(), str(data), tmp_path / "second", say=said.append, start=tmp_path / "first"
+    )
+    source = load_preset(first)
+    assert Codec(trainer.config, trainer.networks).hash == source.codec.hash
+    assert "level1_encoder: taken over." in said
+    assert "level1_decoder: new are head, low_phase, magnitude, phase; the rest is taken over." in said
+    ours, theirs = (networks["level1_decoder"] for networks in (trainer.networks, source.codec.networks))
+    np.testing.assert_array_equal(np.array(ours.first.kernel), np.array(theirs.first.kernel))
+    np.testing.assert_array_equal(np.array(ours.magnitude.bias), np.array(theirs.magnitude.bias))
+    assert trainer.run.settings["from"] == str(first) and state["step"] == 0
+
+
+def test_a_codec_of_other_sizes_is_no_start(data):
+    networks = codec_training.build_networks(small_codec())
+    other = load_config("compact", {**COMPACT, "codec": {**COMPACT["codec"], "level1_channels": 8}})
+    with pytest.raises(UserError, match="level1 encoder has other sizes.*level1_channels.*without --from"):
+        codec_training.take_over_networks(networks, codec_training.build_networks(other))
 
 
 @pytest.mark.slow
@@ -130,7 +201,7 @@ def test_a_diverged_phase_goes_back_with_half_the_rate(data, tmp_path):
 
 
 def test_learning_rate_warms_up_and_falls():
-    rates = [codec_training.learning_rate_at(step, 2000, 1.0) for step in (0, 149, 1000, 2000)]
+    rates = [codec_training.phase_learning_rate(step, 2000, 1.0) for step in (0, 149, 1000, 2000)]
     assert rates[0] < 0.02 and rates[1] > 0.95 and 0.4 < rates[2] < 0.6 and rates[3] == pytest.approx(0.02)
 
 
