@@ -152,11 +152,12 @@ def pull(
     """
     place = name if isinstance(name, HubName) else parse_hub_name(name)
     target = place.cached if out is None else Path(out)
-    if out is not None and target.exists() and not (target / METADATA_FILE).is_file():
+    foreign = target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / METADATA_FILE).is_file())
+    if out is not None and foreign:
         raise UserError(f"{target} exists and is no preset. Give --out another folder, or remove it first.")
     listing = list_files(place)
     contents = recognise(listing, training)
-    if _pulled(target) == (str(place), listing.commit, training):
+    if _pulled(target) in {(str(place), listing.commit, True), (str(place), listing.commit, training)}:
         say(f"{target}: up to date")
         return target
     arriving = hub_cache() / "arriving" / place.repository / (listing.commit + ("+" if training else ""))
@@ -176,6 +177,27 @@ def pull(
     if place != AUTOENCODER:
         shutil.rmtree(arriving, ignore_errors=True)
     return target
+
+
+def stated_licence(folder: str | Path) -> str:
+    """The licence that the head of a pulled preset's card states.
+
+    Args:
+        folder: The preset's folder.
+
+    Returns:
+        Its name, or that none is stated.
+    """
+    import yaml
+
+    try:
+        text = (Path(folder) / CARD_FILE).read_text(encoding="utf-8")
+        head = yaml.safe_load(text.split("---", 2)[1]) if text.startswith("---") else None
+    except (OSError, ValueError, yaml.YAMLError):
+        head = None
+    known = head if isinstance(head, dict) else {}
+    licence = known.get("license_name") or known.get("license")
+    return f"{licence}, says its {CARD_FILE}" if isinstance(licence, str) else "not stated; ask its owner"
 
 
 def _pulled(folder: Path) -> tuple[str, str, bool] | None:

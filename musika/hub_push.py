@@ -33,13 +33,13 @@ def stage(
         statement: What the one who shares it says.
         folder: Where the files go; empty or new.
         samples: How many pieces of 20 seconds to render.
-        training: Whether to add what training goes on from, if the preset has it.
+        training: Whether to add what training goes on from (the critic).
 
     Returns:
         The files, relative to the folder.
 
     Raises:
-        UserError: If there is no such preset, a file of it fails its checks, or it has no generator to sample.
+        UserError: If there is no such preset, a file of it fails its checks, or it lacks what is asked for.
     """
     check_integer(samples, "samples", 0, _MOST_SAMPLES)
     source = find_preset(preset)
@@ -48,16 +48,16 @@ def stage(
         raise UserError(f"{folder} is not empty. Give --out a new folder.")
     metadata = json.loads((source / METADATA_FILE).read_text(encoding="utf-8"))
     codec = source / metadata.pop("codec", ".")  # it may lie in another preset; what is shared is whole
-    kept = [*PRESET_FILES, *OPTIONAL_FILES, *([TRAINING_WEIGHTS] if training else [])]
-    for name in kept:
+    for name in (*PRESET_FILES, *OPTIONAL_FILES):
         path = (codec if name == "codec.weights.h5" else source) / name
         if path.is_file() and name != CARD_FILE:
             shutil.copyfile(path, folder / name)
     missing = [name for name in PRESET_FILES if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{source} is no whole preset: {', '.join(missing)} is missing. Save or copy it again.")
-    if not training:
-        metadata.pop("training_networks", None)
+    known = metadata.pop("training_networks", [])
+    if training:
+        metadata["training_networks"] = _add_training(source, folder, known)
     metadata["name"] = repository.split("/")[1]
     (folder / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     check_preset_folder(folder)
@@ -67,6 +67,31 @@ def stage(
     text = hub_card(repository, statement, metadata, heard, own_card, endpoint())
     (folder / README_FILE).write_text(text, encoding="utf-8")
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def _add_training(source: Path, folder: Path, known: list[str]) -> list[str]:
+    """Add what training goes on from: the preset's own, or the critic of the run that it lies in; what it holds."""
+    if known and (source / TRAINING_WEIGHTS).is_file():
+        shutil.copyfile(source / TRAINING_WEIGHTS, folder / TRAINING_WEIGHTS)
+        return known
+    weights = source.parent / "last" / "critic.weights.h5"
+    if not weights.is_file():
+        raise UserError(
+            f"{source} has no critic to share: it is neither imported with one nor in the folder of the run that"
+            " trained it. Leave --training out."
+        )
+    from musika.config import config_from_dict
+    from musika.gan.critic import build_critic
+    from musika.weights import save_weights
+
+    critic = build_critic(config_from_dict(json.loads((source / "config.json").read_text(encoding="utf-8"))))
+    try:
+        critic.load_weights(str(weights))
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{weights} cannot be read ({reason}). Leave --training out.") from None
+    save_weights({"critic": critic}, folder / TRAINING_WEIGHTS)
+    return ["critic"]
 
 
 def _render_samples(folder: Path, count: int) -> list[tuple[str, str]]:
@@ -104,7 +129,7 @@ def push(
         statement: What the one who shares it says.
         samples: How many pieces of 20 seconds to render and share.
         private: Whether a new repository is private.
-        training: Whether to share what training goes on from, too (the critic), if the preset has it.
+        training: Whether to share what training goes on from, too (the critic).
         out: Write what would be pushed into this folder, and push nothing.
         say: Receives lines to print.
 

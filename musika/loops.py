@@ -41,6 +41,7 @@ _BLOCK_SAMPLES = 1 << 17
 _FADE_SHARE = 16
 _CALM_BEATS = 0.125  # how long before beat one a loop may begin
 _CALM_SECONDS = 0.5  # likewise where there are no beats
+_CALM_PLACES = 512  # moments of the whole loop that they are compared with
 _CALM_STEP = 64  # samples between two moments that are tried
 _FLUX_LENGTH = 2048  # samples of a frame whose spectrum is compared with the next
 _FLUX_HOP = 512
@@ -146,7 +147,7 @@ class Loop:
             lead = 0
         else:
             longest = _CALM_BEATS * self.seconds / self.beats if self.beats else _CALM_SECONDS
-            lead = calmest_lead(audio, min(round(longest * self.sample_rate), self.samples // 2))
+            lead = calmest_lead(audio, min(round(longest * self.sample_rate), self.samples // 8))
         return soft_limit(np.roll(audio, lead, axis=0)), lead
 
     def play(self, start: int = 0, stop: int | None = None) -> Generator[Floats, None, None]:
@@ -321,13 +322,20 @@ def calmest_lead(audio: Floats, longest: int) -> int:
 
     Args:
         audio: One turn, ``(samples, channels)``.
-        longest: Samples before the beginning where the search starts.
+        longest: Samples before the beginning that are searched. Where nothing there is calmer than the middle of all
+            the loop's moments, the search goes further back, to twice as far at a time and four times at most.
 
     Returns:
-        How many samples before the beginning the spectral flux, the greatest within a hop around, is least.
+        How many samples before the beginning the spectral flux, there and within a hop around, is least.
     """
     margin = _FLUX_HOP // _CALM_STEP
-    leads = np.arange(-margin, longest // _CALM_STEP + margin + 1) * _CALM_STEP
-    flux = circular_flux(audio, -leads)
-    around = np.lib.stride_tricks.sliding_window_view(flux, 2 * margin + 1).max(axis=1)
-    return int(leads[margin + int(np.argmin(around))])
+    usual = np.median(circular_flux(audio, np.linspace(0, len(audio), _CALM_PLACES, endpoint=False).astype(np.int64)))
+    for length in (longest, 2 * longest, 4 * longest):
+        leads = np.arange(-margin, length // _CALM_STEP + margin + 1) * _CALM_STEP
+        flux = circular_flux(audio, -leads)
+        around = np.lib.stride_tricks.sliding_window_view(flux, 2 * margin + 1).max(axis=1)
+        own = flux[margin : len(flux) - margin]
+        best = int(np.argmin(np.where(own <= usual, around, around + own.max())))
+        if own[best] <= usual:
+            break
+    return int(leads[margin + best])

@@ -47,7 +47,7 @@ class CompactWidths:
         phase_recurrence: Lowest bins whose phase is carried on from frame to frame by a learned recurrence; 0 is none.
         phase_window: Frames that the recurrence looks back over, a power of two; at most what the context covers.
         phase_width: Width of the network that drives the recurrence.
-        phase_blocks: Residual blocks in it; block ``i`` has dilation ``2 ** i``.
+        phase_blocks: Residual blocks in it, besides those of the trunk; block ``i`` has dilation ``2 ** i``.
         level2_frame: Channels to which a frame is projected before frames are joined to a patch.
         level2_hidden: Width of the networks that run at the latent rate.
         level2_blocks: Residual blocks in each of them.
@@ -61,8 +61,8 @@ class CompactWidths:
     head: int = 384
     phase_recurrence: int = 0
     phase_window: int = 32
-    phase_width: int = 96
-    phase_blocks: int = 3
+    phase_width: int = 128
+    phase_blocks: int = 0
     level2_frame: int = 128
     level2_hidden: int = 512
     level2_blocks: int = 2
@@ -190,6 +190,8 @@ class GeneratorTrainingConfig:
         penalty_step: Change of the adaptive factor a step.
         penalty_certainty: Certainty of the critic (see ``training/penalty.py``) above which the factor rises.
         instance_noise: Standard deviation of the noise added to real and generated latents.
+        mismatch: Weight of real latents that are told another example's controls and that the critic learns to refuse, so
+            that it attends to the controls even while it finds other faults. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
             latents alike (half of the windows), so that it cannot learn a small folder by heart. Published: none.
         critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
@@ -218,6 +220,7 @@ class GeneratorTrainingConfig:
     penalty_step: float = 1e-4
     penalty_certainty: float = 0.9
     instance_noise: float = 0.0
+    mismatch: float = 0.0
     cutout: float = 0.0
     critic_first: int = 0
     frozen: tuple[str, ...] = ()

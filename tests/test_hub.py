@@ -18,12 +18,14 @@ from hub_server import FakeHub
 
 from musika.checks import UserError
 from musika.cli.main import VERBS, main
-from musika.hub import pull
+from musika.gan.critic import build_critic
+from musika.hub import pull, stated_licence
 from musika.hub_card import Statement, hub_card
 from musika.hub_names import parse_hub_name, pulled_presets
 from musika.hub_push import push
 from musika.preset_names import find_preset
 from musika.presets import load_preset, save_preset
+from musika.weights import load_weights
 
 FIXTURE = Path(__file__).parent / "fixtures" / "upstream"
 AE = ("enc.h5", "enc2.h5", "dec.h5", "dec2.h5")
@@ -82,6 +84,9 @@ def test_a_preset_is_pulled_with_what_playing_needs_and_no_more(hub, debug_prese
     }
     assert (folder / "MODEL_CARD.md").read_text() == "# mine"
     assert load_preset("hf://me/toy").hash == debug_preset.hash
+    assert stated_licence(folder) == "not stated; ask its owner"
+    (folder / "MODEL_CARD.md").write_text("---\nlicense: cc-by-4.0\n---\n# mine\n")
+    assert stated_licence(folder) == "cc-by-4.0, says its MODEL_CARD.md"
     assert pulled_presets() == ["hf://me/toy"]
 
 
@@ -109,6 +114,15 @@ def test_pulling_again_gets_only_what_is_new(hub, files):
     pull("me/toy", say=quiet)
     assert (folder / "MODEL_CARD.md").read_text() == "# newer"
     assert [path.name for path in folder.parent.iterdir()] == ["toy"]
+
+
+def test_a_folder_of_ones_own_is_not_overwritten(hub, tmp_path):
+    assert pull("me/toy", out=tmp_path / "mine", say=quiet) == tmp_path / "mine"
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").touch()
+    with pytest.raises(UserError, match="exists and is no preset"):
+        pull("me/toy", out=tmp_path / "texts", say=quiet)
+    assert pulled_presets() == []
 
 
 def test_a_download_that_broke_off_goes_on(hub, files):
@@ -292,6 +306,21 @@ def test_the_card_says_what_was_said_and_what_is_known(shared_codec_preset, tmp_
         assert f"| Generator {fact} |" in card
     assert "| Codec steps | not recorded |" in card
     assert str(tmp_path) not in card + (out / "metadata.json").read_text()
+
+
+def test_the_critic_of_a_run_can_be_shared_so_that_others_train_on(debug_preset, tmp_path):
+    parts = (debug_preset.config, debug_preset.codec, debug_preset.generator)
+    alone = save_preset(tmp_path / "run" / "preset", *parts, measure_precision=False)
+    with pytest.raises(UserError, match=r"has no critic to share.*Leave --training out"):
+        push(alone, "you/x", Statement(**STATEMENT), samples=0, training=True, out=tmp_path / "a", say=quiet)
+    critic, again = build_critic(debug_preset.config), build_critic(debug_preset.config)
+    (tmp_path / "run" / "last").mkdir()
+    critic.save_weights(tmp_path / "run" / "last" / "critic.weights.h5")
+    push(tmp_path / "run", "you/x", Statement(**STATEMENT), samples=0, training=True, out=tmp_path / "b", say=quiet)
+    assert json.loads((tmp_path / "b" / "metadata.json").read_text())["training_networks"] == ["critic"]
+    load_weights({"critic": again}, tmp_path / "b" / "training.weights.h5")
+    for one, two in zip(critic.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_an_unusual_licence_keeps_its_name():

@@ -55,9 +55,7 @@ def player_html(visit: Visit, number: int, autoplay: bool = True) -> str:
     if made.wish.loop is None:
         sound = f'<audio controls preload="auto" src="{place}/audio"></audio>'
     else:
-        sound = (
-            f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">the loop</button>'
-        )
+        sound = f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">the loop</button>'
     return (
         f'<div class="mk-player" data-seconds="{made.seconds:.6f}" data-number="{int(number)}"{begin}>'
         f'<div class="mk-title"><b>{int(number)}</b> {escape(made.title)}{cut}</div>'

@@ -7,12 +7,13 @@ path. Curves keep their past, so a beat clock goes on from where it is: only wha
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
 import warnings
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ KEPT_SECONDS = 60.0  # that a listener can still keep of what was played
 MOST_LISTENERS = 16
 IDLE_SECONDS = 120.0
 _FULL_SCALE = 32768
+_NOTHING = object()  # unlike any value, None among them
 
 
 class _Source:
@@ -55,9 +57,32 @@ class _Source:
         self._left = joined[samples:]
         return joined[:samples]
 
+    def prime(self) -> None:
+        """Make the first block now: what follows is then made before it is needed."""
+        self._left = next(self._blocks)
+
     def close(self) -> None:
         """End it."""
         self._blocks.close()
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A piece that is ready to take over.
+
+    Attributes:
+        wish: What was asked for.
+        asked: The values of its controls as asked for.
+        piece: The piece, its curves joined to the past.
+        source: Its sound from ``first`` on.
+        first: The sample at which it shall take over.
+    """
+
+    wish: Wish
+    asked: dict[str, Any]
+    piece: Piece
+    source: _Source
+    first: int
 
 
 class Listener:
@@ -70,7 +95,6 @@ class Listener:
     Attributes:
         rate: Samples a second.
         position: Where in the piece the next sample is, in samples.
-        wish: What is played, with the whole curves of its controls.
         touched: When it was last asked for sound, in seconds of the monotonic clock.
         told: Sentences for the listener, such as on values outside the learned range; taken by who shows them.
 
@@ -79,18 +103,22 @@ class Listener:
     """
 
     def __init__(self, shelf: Shelf, wish: Wish) -> None:
-        self._shelf, self._lock = shelf, threading.Lock()
-        self._asked: Wish | None = None
-        self._made, self._answer = 0, b""
-        self._closed = False
+        self._shelf = shelf
+        self._lock, self._changing = threading.Lock(), threading.Lock()
+        self._made, self._answer, self._closed = 0, b"", False
+        self._coming: _Turn | None = None
+        self._lead = 0.0  # seconds that it takes to make ready
         self.touched = time.monotonic()
         self.told: list[str] = []
-        self.wish = wish = replace(wish, loop=None)
-        self._piece, self._settings = self._make_piece(wish, wish.start)
-        self.rate = self._piece.sample_rate
+        wish = replace(wish, loop=None)
+        self.rate = shelf.get(wish.preset).config.sample_rate
         self.position = round(wish.start * self.rate)
-        self._first = self.seconds
-        self._source = _Source(self._piece, self.position)
+        self._turn = self._prepare(wish, self.position, None)
+
+    @property
+    def wish(self) -> Wish:
+        """What is played."""
+        return self._turn.wish
 
     @property
     def seconds(self) -> float:
@@ -98,17 +126,30 @@ class Listener:
         return self.position / self.rate
 
     def change(self, wish: Wish) -> None:
-        """Ask for other settings from now on.
+        """Play other settings as soon as they are ready; what plays goes on until then.
 
         Args:
             wish: The settings as the page has them; where it starts is not used.
 
         Raises:
-            UserError: If the preset cannot play them. What plays goes on then.
+            UserError: If the preset cannot play them.
         """
-        wish = replace(wish, loop=None)
-        _, self.told = make_piece(self._shelf, replace(wish, start=0.0))
-        self._asked = wish
+        with self._changing:
+            began = time.monotonic()
+            wish = replace(wish, loop=None)
+            piece, self.told = make_piece(self._shelf, replace(wish, start=0.0))
+            if piece.sample_rate != self.rate:
+                self.told = [f"{wish.preset} has {piece.sample_rate} samples a second: stop and start to hear it."]
+                return
+            chunks = 1 + math.ceil(self._lead / CHUNK_SECONDS)
+            first = self.position + chunks * round(CHUNK_SECONDS * self.rate)
+            turn = self._prepare(wish, first, self._turn)
+            self._lead = time.monotonic() - began
+            with self._lock:
+                waiting, self._coming = self._coming, None if self._closed else turn
+            for unused in (waiting, turn if self._closed else None):
+                if unused is not None:
+                    unused.source.close()
 
     def chunk(self, number: int) -> bytes:
         """The next chunk, or the last one again.
@@ -140,52 +181,51 @@ class Listener:
     def last_minute(self) -> Wish:
         """What has just been played, as a wish: the present piece, its curves with all their past."""
         with self._lock:
-            start = max(self.seconds - KEPT_SECONDS, self._first)
-            length = max(self.seconds - start, SHORTEST)
-            return replace(self.wish, start=start, seconds=length, controls=self._piece.controls.describe())
+            played = self._made * CHUNK_SECONDS
+            length = max(min(KEPT_SECONDS, played), SHORTEST)
+            controls = self._turn.piece.controls.describe()
+            return replace(self.wish, start=self.seconds - min(length, played), seconds=length, controls=controls)
 
     def close(self) -> None:
         """End it."""
         with self._lock:
             self._closed = True
-            self._source.close()
+            for turn in (self._turn, self._coming):
+                if turn is not None:
+                    turn.source.close()
 
     def _play(self, samples: int) -> Floats:
-        """The next samples, faded over to what was asked for since the last ones."""
-        asked, self._asked = self._asked, None
-        if asked is None:
-            return self._source.take(samples)
-        piece, settings = self._make_piece(asked, self.seconds)
-        if piece.sample_rate != self.rate:
-            self.told = [f"{asked.preset} has {piece.sample_rate} samples a second, so stop and start to hear it."]
-            return self._source.take(samples)
-        coming = _Source(piece, self.position)
+        """The next samples, faded over to what is ready to take over."""
+        turn = self._coming
+        if turn is None or self.position < turn.first:
+            return self._turn.source.take(samples)
+        turn.source.take(self.position - turn.first)  # it was ready too late by so much
         fade = min(samples, round(FADE_SECONDS * self.rate))
         rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade, dtype=np.float32)[:, None] + 0.5) / fade)
-        sound = coming.take(samples)
-        sound[:fade] = rise * sound[:fade] + (1 - rise) * self._source.take(fade)
-        self._source.close()
-        self._source, self._piece, self._settings, self.wish = coming, piece, settings, asked
+        sound = turn.source.take(samples)
+        sound[:fade] = rise * sound[:fade] + (1 - rise) * self._turn.source.take(fade)
+        self._turn.source.close()
+        self._turn, self._coming = turn, None
         return sound
 
-    def _make_piece(self, wish: Wish, now: float) -> tuple[Piece, dict[str, Any]]:
-        """The piece that goes on from where the present one is, and the values that its controls were asked for."""
+    def _prepare(self, wish: Wish, first: int, present: _Turn | None) -> _Turn:
+        """Make the piece that goes on from where the present one will be at a sample, and its first block."""
         from musika.piece import Piece
 
         plain, _ = make_piece(self._shelf, replace(wish, start=0.0))
         asked = plain.controls.describe()
-        present = getattr(self, "_piece", None)
-        before = {} if present is None else present.controls.describe()
-        settled = getattr(self, "_settings", {})
+        before = present.piece.controls.describe() if present else {}
+        moved = {name for name, value in asked.items() if not present or present.asked.get(name, _NOTHING) != value}
         controls = {
-            name: before[name]
-            if name in settled and settled[name] == value and name in before
-            else extend_curve(before.get(name), value, now)
+            name: extend_curve(before.get(name), value, first / self.rate) if name in moved else before[name]
             for name, value in asked.items()
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Piece(plain.preset, wish.seed, wish.truncation, controls, path=wish.path), asked
+            piece = Piece(plain.preset, wish.seed, wish.truncation, controls, path=wish.path)
+        source = _Source(piece, first)
+        source.prime()
+        return _Turn(wish, asked, piece, source, first)
 
 
 def extend_curve(before: Any, asked: Any, now: float) -> Any:

@@ -160,8 +160,8 @@ def make(
     seconds, done = _seconds(piece, wish), [0.0]
     if seconds > longest:
         raise UserError(
-            f"this would last {show_clock(seconds)}; at most {show_clock(longest)} are allowed here. Ask for fewer turns"
-            " or bars."
+            f"this would last {show_clock(seconds)}; at most {show_clock(longest)} are allowed here. Ask for fewer"
+            " turns or bars."
         )
 
     def count(more: float) -> None:

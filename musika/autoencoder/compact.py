@@ -99,11 +99,11 @@ class SoftFloor:
         amplitude = ops.exp(ops.add(level * self.scale + self.offset, self.emphasis))
         return ops.multiply(ops.log(amplitude + math.exp(self.floor)), self.weights)
 
-    def backward(self, value: Any) -> Any:
-        """The inverse of `forward`: amplitudes, which the soft floor keeps above 0 and differentiable."""
+    def backward(self, value: Any, factor: Any = 1.0) -> Any:
+        """The inverse of `forward`: amplitudes times a factor; the soft floor keeps them above 0 and differentiable."""
         floor = math.exp(self.floor)
         above = ops.exp(ops.minimum(ops.multiply(value, self.inverse_weights), 12.0)) * (1.0 / floor) - 1.0
-        return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale)
+        return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale * factor)
 
     def level(self, amplitude: Any) -> Any:
         """Scaled log-magnitudes of amplitudes."""
@@ -203,24 +203,24 @@ class LowPhase(layers.Layer):
         self.first = layers.Conv1D(widths.phase_width, 3, padding="same", dtype=dtype, name="first")
         self.blocks = _blocks(widths.phase_blocks, widths.phase_width, dtype)
         self.head = _dense(2 * widths.phase_width, dtype, name="head")
+        self.drive = _dense(2 * self.bins, dtype, name="drive")
+        self.decay = _dense(self.bins, dtype, bias_initializer=keras.initializers.Constant(_DECAY_START), name="decay")
         # in float32, whatever the network: errors of the turn add up over the window
-        self.drive = _dense(2 * self.bins, "float32", name="drive")
         self.deviation = _dense(self.bins, "float32", 0.1, name="deviation")
-        self.decay = _dense(
-            self.bins, "float32", bias_initializer=keras.initializers.Constant(_DECAY_START), name="decay"
-        )
 
     def call(self, hidden: Any) -> tuple[Any, Any]:
-        """Hidden frames `(batch, frames, width)` to real and imaginary part of an unnormalised phasor."""
+        """Hidden frames `(batch, frames, width)` to cosine and sine of the phase, float32."""
         hidden = self.first(hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        hidden = ops.cast(ops.silu(self.head(hidden)), "float32")
-        deviation = _DEVIATION_BINS * ops.tanh(self.deviation(hidden))
+        hidden = ops.silu(self.head(hidden))
+        deviation = _DEVIATION_BINS * ops.tanh(self.deviation(ops.cast(hidden, "float32")))
         angle = ops.add(self.turn_of_bin * deviation, self.turn)
-        decay = ops.sigmoid(self.decay(hidden))
-        drive = ops.split(self.drive(hidden), 2, axis=-1)
-        return windowed_recurrence((decay * ops.cos(angle), decay * ops.sin(angle)), (drive[0], drive[1]), self.window)
+        decay = ops.sigmoid(ops.cast(self.decay(hidden), "float32"))
+        drive = ops.split(ops.cast(self.drive(hidden), "float32"), 2, axis=-1)
+        real, imaginary = windowed_recurrence(angle, decay, (drive[0], drive[1]), self.window)
+        inverse = ops.rsqrt(real * real + imaginary * imaginary + 1e-6)
+        return real * inverse, imaginary * inverse
 
 
 class Level1Decoder(_Network):
@@ -249,10 +249,10 @@ class Level1Decoder(_Network):
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
-        amplitude, cosine, sine, inverse = self._heads(level1)
-        factor = ops.multiply(inverse, self.turn)
+        weighted, cosine, sine = self._heads(level1)
+        factor = ops.multiply(ops.rsqrt(cosine * cosine + sine * sine + 1e-6), self.turn)
         phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
-        return self.soft_floor.level(amplitude), phasor
+        return self.soft_floor.level(self.soft_floor.backward(weighted)), phasor
 
     def spectrum(self, level1: Any) -> tuple[Any, Any]:
         """Real and imaginary part of the spectrum, without the detour over log-magnitudes.
@@ -263,12 +263,12 @@ class Level1Decoder(_Network):
         Returns:
             Two tensors `(batch, frames, bins)`, float32.
         """
-        amplitude, cosine, sine, inverse = self._heads(level1)
-        factor = amplitude * ops.multiply(inverse, self.turn)
+        weighted, cosine, sine = self._heads(level1)
+        factor = self.soft_floor.backward(weighted, self.turn) * ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
         return factor * cosine, factor * sine
 
-    def _heads(self, level1: Any) -> tuple[Any, Any, Any, Any]:
-        """Amplitudes, the unnormalised phasor's two parts and its inverse length."""
+    def _heads(self, level1: Any) -> tuple[Any, Any, Any]:
+        """Weighted levels and the unnormalised phasor's two parts."""
         hidden = self.first(ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype))
         frames, width = hidden.shape[1], hidden.shape[2]
         position = ops.tile(self.position, (frames // self.frames_per_latent, 1))
@@ -277,12 +277,22 @@ class Level1Decoder(_Network):
             hidden = block(hidden)
         wide = ops.silu(self.head(hidden))
         weighted = self.components(level1, backward=True) + ops.cast(self.magnitude(wide), "float32")
-        cosine, sine = ops.split(ops.cast(self.phase(wide), "float32"), 2, axis=-1)
-        if self.low_phase is not None:
-            low = self.low_phase(hidden)
-            cosine, sine = (ops.concatenate(parts, axis=-1) for parts in zip(low, (cosine, sine), strict=True))
-        inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
-        return self.soft_floor.backward(weighted), cosine, sine, inverse
+        cosine, sine = self._phase_parts(wide)
+        if self.low_phase is not None:  # joined before the cast: these arrays are large, and passes over them cost most
+            parts = zip(self.low_phase(hidden), (cosine, sine), strict=True)
+            cosine, sine = (ops.concatenate([ops.cast(low, high.dtype), high], axis=-1) for low, high in parts)
+        return weighted, ops.cast(cosine, "float32"), ops.cast(sine, "float32")
+
+    def _phase_parts(self, wide: Any) -> tuple[Any, Any]:
+        """The phase head's two halves, as two products: cheaper than to split one."""
+        if not self.phase.built:
+            self.phase.build(wide.shape)
+        half = self.phase.units // 2
+        kernel, bias = (ops.cast(item, wide.dtype) for item in (self.phase.kernel, self.phase.bias))
+        return (
+            ops.matmul(wide, kernel[:, :half]) + bias[:half],
+            ops.matmul(wide, kernel[:, half:]) + bias[half:],
+        )
 
 
 class Level2Encoder(_Network):

@@ -18,31 +18,30 @@ def _delayed(values: Any, frames: int) -> Any:
     return ops.pad(values[:, : values.shape[1] - frames], ((0, 0), (frames, 0), (0, 0)))
 
 
-def _product(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Product of complex numbers in two parts."""
-    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+def windowed_recurrence(angle: Any, decay: Any, drive: tuple[Any, Any], window: int) -> tuple[Any, Any]:
+    """Sum over the last frames of each one's drive, carried on by the turns and decays since.
 
-
-def windowed_recurrence(turn: tuple[Any, Any], drive: tuple[Any, Any], window: int) -> tuple[Any, Any]:
-    """Sum over the last frames of each one's drive, carried on by the turns since.
-
-    That is ``sum_j turn[t] turn[t-1] .. turn[t-j+1] drive[t-j]`` for ``0 <= j < window``, zero before the first frame.
-    Made by doubling: the sum over 2 n frames is that over the newer n plus the carried-on sum over the older n.
+    That is the sum of ``r[t] e^(i theta[t]) .. r[t-j+1] e^(i theta[t-j+1]) drive[t-j]`` over ``0 <= j < window``, zero
+    before the first frame. Seen from a frame of reference that turns along, only the decays are left; their sum is made
+    by doubling: that over 2 n frames is that over the newer n plus the decayed sum over the older n.
 
     Args:
-        turn: Real and imaginary part `(batch, time, bins)` of what the state is multiplied by in each frame.
+        angle: How far the state turns from the frame before to each frame, radians `(batch, time, bins)`.
+        decay: What remains of it, from 0 to 1.
         drive: Real and imaginary part of what is added in each frame.
         window: Frames that are looked back over, this one included: a power of two.
 
     Returns:
         Real and imaginary part of the state.
     """
-    state, carried = drive, turn
+    turned = ops.cumsum(angle, axis=1)
+    cosine, sine = ops.cos(turned), ops.sin(turned)
+    real, imaginary = drive[0] * cosine + drive[1] * sine, drive[1] * cosine - drive[0] * sine
     length = 1
-    while length < min(window, drive[0].shape[1]):
-        real, imaginary = _product(carried, (_delayed(state[0], length), _delayed(state[1], length)))
-        state = state[0] + real, state[1] + imaginary
+    while length < min(window, angle.shape[1]):
+        real = real + decay * _delayed(real, length)
+        imaginary = imaginary + decay * _delayed(imaginary, length)
         if 2 * length < window:
-            carried = _product(carried, (_delayed(carried[0], length), _delayed(carried[1], length)))
+            decay = decay * _delayed(decay, length)
         length *= 2
-    return state
+    return real * cosine - imaginary * sine, real * sine + imaginary * cosine

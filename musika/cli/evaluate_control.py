@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotator", default="comb", metavar="NAME", help="what listens (default: comb)")
     parser.add_argument(
         "--data",
-        metavar="LATENTS",
-        help="annotated latents of real music, for the Fréchet distance with and without control",
+        metavar="DATA",
+        help="annotated latents, or corpus:techno|piano[:MINUTES]: also compare quality with and without control",
     )
     parser.add_argument("--no-practice", action="store_true", help="leave out the comparison with practice music")
     parser.add_argument("--out", metavar="JSON", help="file for the report; the picture lies beside it (.png)")
@@ -110,6 +110,16 @@ def _practise(
     return plain, coded
 
 
+def _command(args: argparse.Namespace, control: str) -> str:
+    """The command that gives the report once more."""
+    parts = [f"musika evaluate control {args.preset} --control {control}"]
+    for name in ("range", "pieces", "seconds", "curves", "seeds", "annotator", "data"):
+        value = getattr(args, name)
+        if value is not None:
+            parts.append(f"--{name} {value:g}" if isinstance(value, float) else f"--{name} {value}")
+    return " ".join(parts + ["--no-practice"] * args.no_practice)
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure and report.
 
@@ -142,29 +152,30 @@ def run(args: argparse.Namespace) -> int:
         pieces = (study_tempo if control.clock else study_values)(preset, control, study, bar.update)
         plain, coded = (None, None) if args.no_practice else _practise(preset, control, study, bar.update)
         cost = control_cost(preset, args.data) if args.data else {}
-    sides = {"pieces": pieces, "practice music": plain, "the same through the codec": coded}
-    found = {side: findings.scores for side, findings in sides.items() if findings is not None}
+    found = {"pieces": pieces, "practice music": plain, "the same through the codec": coded}
+    scores = {side: findings.scores for side, findings in found.items() if findings is not None}
     rows = {
-        name: {side: "-" if scores.get(name) is None else scores[name] for side, scores in found.items()}
+        name: {side: "-" if score.get(name) is None else score[name] for side, score in scores.items()}
         for name in pieces.scores
     }
-    rows |= {name: {side: value if side == "pieces" else "-" for side in found} for name, value in cost.items()}
+    rows |= {name: {side: value if side == "pieces" else "-" for side in scores} for name, value in cost.items()}
     print(table(rows, control.name))
-    report: dict[str, Any] = {
-        "kind": "control",
-        "command": f"musika evaluate control {args.preset} --control {control.name}",
-        "preset": preset.name,
-        "preset_hash": preset.hash,
-        "control": control.name,
-        "annotator": study.annotator,
-        "seeds": list(study.seeds),
-        "scores": {**pieces.scores, **cost},
-        "practice": {side: scores for side, scores in found.items() if side != "pieces"},
-        "pieces": pieces.constants,
-        "curves": pieces.curves,
-        "environment": environment(),
-    }
     if args.out:
+        practice = {side: score for side, score in scores.items() if side != "pieces"}
+        report = {
+            "kind": "control",
+            "command": _command(args, control.name),
+            "preset": preset.name,
+            "preset_hash": preset.hash,
+            "control": control.name,
+            "annotator": study.annotator,
+            "seeds": list(study.seeds),
+            "scores": {**pieces.scores, **cost},
+            "practice": practice,
+            "pieces": pieces.constants,
+            "curves": pieces.curves,
+            "environment": environment(),
+        }
         save_report(Path(args.out), report)
         picture = Path(args.out).with_suffix(".png")
         save_control_plot(picture, control, pieces, plain, f"{preset.name}: {control.name}, heard by {study.annotator}")

@@ -22,6 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-every", type=int, metavar="N", help="steps between two saves (default: 500)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed, instead of the preset's")
     parser.add_argument("--codec", metavar="PRESET", help="use this codec, of the same latents, with other decoders")
+    parser.add_argument(
+        "--decoders",
+        type=float,
+        nargs="?",
+        const=10.0,
+        metavar="M",
+        help="train the codec's decoders on the same music first, M minutes at most (default: 10)",
+    )
     parser.add_argument("--no-check", action="store_true", help="leave out the check of controls at each save")
 
 
@@ -52,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         minutes=args.minutes,
         save_every=args.save_every,
         seed=args.seed,
+        decoders=args.decoders,
         check=not args.no_check,
     )
     return 0

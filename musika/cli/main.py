@@ -21,6 +21,7 @@ from musika.version import __version__
 VERBS = {
     "generate": "generate",
     "play": "play",
+    "points": "points",
     "app": "app",
     "encode": "encode",
     "decode": "decode",

@@ -57,9 +57,7 @@ def run(args: argparse.Namespace) -> int:
         check_integer(args.codec_report, "codec-report", 1, 100)
     import_keras()
     begin = time.perf_counter()
-    done = prepare_folder(
-        args.folder, args.codec, args.out, args.annotator, args.processes, args.prune, progress=True
-    )
+    done = prepare_folder(args.folder, args.codec, args.out, args.annotator, args.processes, args.prune, progress=True)
     print(summary(done))
     print(f"prepared by {done.manifest['codec_name']} in {time.perf_counter() - begin:.1f} s: {args.out}")
     if args.codec_report is not None:

@@ -41,10 +41,11 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f"name a repository on the Hugging Face Hub, such as user/name. Already here: {presets_here()}."
         )
-    from musika.hub import pull
+    from musika.hub import pull, stated_licence
     from musika.hub_names import parse_hub_name
 
     name = parse_hub_name(args.name)
     folder = pull(name, args.out, args.training)
+    print(f"licence: {stated_licence(folder)}")
     print(f"{folder}: checked. Play it: musika generate --checkpoint {name if args.out is None else folder}")
     return 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from musika.audio.reading import SAMPLE_RATE, read_audio, show_path
 from musika.checks import UserError, check_choice
-from musika.corpus.labels import labels_path, read_labels
+from musika.corpus.labels import Labels, labels_path, read_labels
 from musika.data import rhythm
 from musika.data.annotation import Array
 
@@ -132,7 +132,18 @@ def read_events(recording: Recording) -> Events:
     if recording.path is None or not labels_path(recording.path).is_file():
         name = show_path(labels_path(recording.path)) if recording.path else "a label file"
         raise UserError(f"there is no {name}. Write one, or choose another --annotator.")
-    labels = read_labels(labels_path(recording.path))
+    return label_events(read_labels(labels_path(recording.path)))
+
+
+def label_events(labels: Labels) -> Events:
+    """Take the events from labels.
+
+    Args:
+        labels: The labels.
+
+    Returns:
+        The events. Without notes the onsets are unknown; without a tempo the tempo is.
+    """
     known = labels.tempo is not None
     onsets = labels.distinct_onsets if len(labels.onsets) else None
     return Events(labels.tempo, float(known), np.unique(labels.beats), np.unique(labels.bars), onsets)

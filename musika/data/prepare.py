@@ -111,9 +111,9 @@ def _head(preset: str | Path, source: Path, annotator: str) -> tuple[dict[str, A
         "latent_rate": config.latent_rate,
         "controls": json.loads(json.dumps([dataclasses.asdict(control) for control in controls])),
     }
-    head["key"] = hashlib.blake2b(
-        json.dumps([head["codec"], head["annotator"], head["controls"]]).encode(), digest_size=8
-    ).hexdigest()
+    measured = [[item.name, item.measure, item.per, item.kernel_seconds, item.classes] for item in controls]
+    text = json.dumps([head["codec"], annotator, config.generator.window_latents, measured])
+    head["settings"] = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return head, place, controls
 
 
@@ -154,6 +154,8 @@ class _Plan:
                     entry.update(begin)
                 continue
             if name in by_source:  # the file has changed
+                old = self.shelf.entries.get(by_source[name], [])
+                self.taken -= {entry["latents"].casefold() for entry in old}
                 self.shelf.forget(by_source[name])
             yield Job(path, self._target(path.relative_to(self.root), digest), self.scratch, self.annotator), begin
 
@@ -281,4 +283,3 @@ def _check_used(shelf: Shelf, files: Sequence[Path], source: Path) -> None:
     raise UserError(
         f"none of the {len(files)} audio files in {show_path(source)} can be used. {' '.join(reasons[:3])}{more}"
     )
-

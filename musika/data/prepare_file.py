@@ -149,9 +149,7 @@ class FileWorker:
             entry |= {"repeats": repeats, "note": f"short: played {repeats} times"}
         return entry
 
-    def _annotate(
-        self, job: Job, target: Path, audio: Floats, looped: Floats, start: float, steps: int
-    ) -> Annotation:
+    def _annotate(self, job: Job, target: Path, audio: Floats, looped: Floats, start: float, steps: int) -> Annotation:
         """Annotate a part: its own events, once for every time that it is played."""
         annotator = job.annotator
         if annotator == AUTO:

@@ -218,7 +218,7 @@ def beats_tempo(beats: Array) -> float | None:
     Returns:
         Beats a minute; None for fewer than 4 beats.
 
-    >>> round(beats_tempo(np.array([0.0, 0.51, 0.99, 2.0, 2.5])), 1)
+    >>> round(beats_tempo(np.array([0.0, 0.5, 1.0, 2.0, 2.5])), 1)
     120.0
     """
     if len(beats) < 4:

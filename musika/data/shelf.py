@@ -1,6 +1,7 @@
 """What a prepared folder holds: its manifest, and the journal that keeps it through a kill.
 
     {"format": 1, "codec": hash, "codec_name": "techno", "audio": folder, "annotator": "auto", "controls": [...],
+     "settings": fingerprint of all that an entry depends on besides its file,
      "files": [{"source": "a.flac", "hash": ..., "latents": "a.npz", "seconds": 32.0, "loudness_db": -15.3, ...},
                {"source": "b.mp3", "hash": ..., "note": "damaged after 3.00 s"}]}
 
@@ -116,7 +117,7 @@ class Shelf:
             name = before.get("codec_name") or before.get("codec")
             how = "prepared for codec" if "format" in before else "written by `musika encode` with"
             raise UserError(f"{show_path(folder)} was {how} {name!r}. Give --out another folder.")
-        same = before.get("controls") == head["controls"] and before.get("annotator") == head["annotator"]
+        same = before.get("settings") == head["settings"]
         lines = [entry for entry in before["files"] if "latents" in entry] if same else []
         for entry in [*lines, *shelf._journal()]:
             if _complete(folder, entry):
@@ -135,7 +136,7 @@ class Shelf:
                 noted = json.loads(line)
             except ValueError:
                 continue
-            if noted["head"] == self.head["key"]:
+            if isinstance(noted, dict) and noted.get("settings") == self.head["settings"]:
                 yield from noted["entries"]
 
     def note(self, entries: list[Entry]) -> None:
@@ -145,8 +146,9 @@ class Shelf:
             entries: Its parts.
         """
         self.entries[entries[0]["hash"]] = entries
+        line = json.dumps({"settings": self.head["settings"], "entries": entries}, ensure_ascii=False)
         with open(self.folder / JOURNAL, "a", encoding="utf-8") as journal:
-            journal.write(json.dumps({"head": self.head["key"], "entries": entries}, ensure_ascii=False) + "\n")
+            journal.write(f"{line}\n")
             journal.flush()
             os.fsync(journal.fileno())
 
@@ -171,8 +173,7 @@ class Shelf:
 
     def write(self) -> None:
         """Write the manifest; the journal has done its duty then."""
-        head = {key: value for key, value in self.head.items() if key != "key"}
-        text = json.dumps({"format": FORMAT, **head, "files": self.files()}, indent=1, ensure_ascii=False)
+        text = json.dumps({"format": FORMAT, **self.head, "files": self.files()}, indent=1, ensure_ascii=False)
         with replacing(self.folder / MANIFEST) as aside:
             aside.write_text(text + "\n", encoding="utf-8")
         (self.folder / JOURNAL).unlink(missing_ok=True)

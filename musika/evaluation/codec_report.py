@@ -28,19 +28,16 @@ NOTE = (
 
 
 def _excerpt(path: Path, sample_rate: int, start: float) -> np.ndarray:
-    """A stretch of a file, `(samples, 2)`, from a time in seconds on, or of its beginning when it is short."""
-    begin, count, held, position = round(start * sample_rate), round(SECONDS * sample_rate), [], 0
+    """A stretch of a file, `(samples, 2)`, from a time in seconds on."""
+    begin, end = round(start * sample_rate), round((start + SECONDS) * sample_rate)
+    held, position = [], 0
     with SourceReader(path, sample_rate) as reader:
         for block in reader.blocks():
+            held.append(block[max(0, begin - position) : max(0, end - position)])
             position += len(block)
-            held.append(block)
-            while held and position - len(held[0]) - sum(map(len, held[1:])) + len(held[0]) <= begin:
-                held.pop(0)
-            if position >= begin + count:
+            if position >= end:
                 break
-    audio = np.concatenate(held)
-    first = begin - (position - len(audio))
-    return audio[max(0, first) : max(0, first) + count]
+    return np.concatenate(held)
 
 
 def choose(entries: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
@@ -99,12 +96,14 @@ def codec_report(preset: str | Path, manifest: Mapping[str, Any], data: Path, co
 
 def _scores(after: np.ndarray, before: np.ndarray, config: Any) -> dict[str, float]:
     """Both distances, averaged over the channels."""
-    pairs = [(after[:, side], before[:, side]) for side in (0, 1)]
-    levels = [[log_magnitude(analyse(part, config.spectral), config.spectral) for part in pair] for pair in pairs]
-    distance = np.mean([log_spectral_distance(*pair, config) for pair in levels])
+    distances, convergences = [], []
+    for made, true in ((after[:, side], before[:, side]) for side in (0, 1)):
+        levels = [log_magnitude(analyse(part, config.spectral), config.spectral) for part in (made, true)]
+        distances.append(log_spectral_distance(levels[0], levels[1], config))
+        convergences.append(spectral_convergence(made, true))
     return {
-        "log_spectral_distance": round(float(distance), 3),
-        "spectral_convergence": round(float(np.mean([spectral_convergence(*pair) for pair in pairs])), 4),
+        "log_spectral_distance": round(float(np.mean(distances)), 3),
+        "spectral_convergence": round(float(np.mean(convergences)), 4),
     }
 
 
@@ -120,19 +119,18 @@ def report_table(scores: Mapping[str, Mapping[str, float]]) -> str:
     return table(scores, "through the codec")
 
 
-def _write_page(path: Path, players: Sequence[tuple[str, list[str]]], scores: Mapping[str, Mapping[str, float]]) -> None:
+def _write_page(path: Path, players: Sequence[tuple[str, list[str]]], scores: Mapping[str, Any]) -> None:
     """Write a page with players."""
     parts = []
     for name, files in players:
         numbers = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in scores[name].items())
-        sound = "".join(f'<p>{label}<br><audio controls src="{file}"></audio></p>' for label, file in zip(
-            ("before", "after"), files, strict=True
-        ))
+        pairs = zip(("before", "after"), files, strict=True)
+        sound = "".join(f'<p>{label}<br><audio controls src="{file}"></audio></p>' for label, file in pairs)
         parts.append(f"<h2>{html.escape(name)}</h2>{sound}<p>{numbers}</p>")
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Through the codec</title></head>'
-        f'<body style="font:16px/1.5 system-ui;max-width:50rem;margin:2rem auto"><h1>Through the codec</h1><p>{NOTE}</p>'
-        f"{''.join(parts)}</body></html>\n"
+        '<body style="font:16px/1.5 system-ui;max-width:50rem;margin:2rem auto"><h1>Through the codec</h1>'
+        f"<p>{NOTE}</p>{''.join(parts)}</body></html>\n"
     )
     with replacing(path) as aside:
         aside.write_text(page, encoding="utf-8")

@@ -265,7 +265,7 @@ def mean_spearman(rows: list[dict[str, Any]]) -> float | None:
 
 
 def random_curve(control: ControlConfig, study: Study, index: int, steps: int, latent_rate: float) -> Array:
-    """A curve through random points every 6 s, evenly over the range that is studied.
+    """A curve through points every 6 s: evenly spread values of the range that is studied, in random order.
 
     Args:
         control: The control.
@@ -279,8 +279,9 @@ def random_curve(control: ControlConfig, study: Study, index: int, steps: int, l
     """
     random = np.random.Generator(np.random.Philox(key=[index, _STREAM]))
     ends = study.constants(control)
-    corners = random.random(int(np.ceil(steps / latent_rate / CORNER_SECONDS)) + 1)
-    shares = np.interp((np.arange(steps) + 0.5) / latent_rate, CORNER_SECONDS * np.arange(len(corners)), corners)
+    corners = random.permutation(np.linspace(0.0, 1.0, int(np.ceil(steps / latent_rate / CORNER_SECONDS)) + 1))
+    times = (np.arange(steps) + 0.5) / latent_rate
+    shares = np.interp(times, CORNER_SECONDS * np.arange(len(corners)), corners)
     low, high = ends[0], ends[-1]
     return low * (high / low) ** shares if control.scaling == "log" else low + shares * (high - low)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musika.data.measures import event_density, note_kernel
-from musika.evaluation.annotators import Practice, onset_score, practice_tracks
+from musika.evaluation.annotators import PRACTICE_SEED, Practice, onset_score, practice_tracks
 from musika.evaluation.control import (
     Findings,
     Study,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from musika.presets import Preset
 
 Progress = Callable[[], Any]
-
-_PRACTICE_SEED = 7  # presets were trained on 0
 
 
 def study_practice(
@@ -109,7 +107,7 @@ def practice_music(preset: Preset, control: ControlConfig, study: Study, through
     if kind is None:
         return
     minutes = study.pieces * study.seconds / 60 + 1e-3
-    for track in islice(practice_tracks(kind, minutes, _PRACTICE_SEED, study.seconds), study.pieces):
+    for track in islice(practice_tracks(kind, minutes, PRACTICE_SEED, study.seconds), study.pieces):
         if through_codec:
             audio = preset.codec.decode(preset.codec.encode(track.audio), samples=len(track.audio))
             yield Practice(track.name, np.asarray(audio, np.float32), track.labels)

@@ -19,10 +19,12 @@ from musika.data.annotation import annotation_path, load_annotation
 from musika.data.encode import latent_sources
 from musika.data.latents import load_latents
 from musika.presets import Preset, load_preset
+from musika.training.finetune_codec import tune_decoders
 from musika.training.finetune_judge import Judge
 from musika.training.finetune_report import REPORT
 from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_training import train_generator
+from musika.training.run import STATE_FILE, read_json
 
 RECIPE = "finetune"
 # Up to so many hours of music, so many steps: little music is soon learned by heart.
@@ -98,6 +100,19 @@ def fitted_control(control: ControlConfig, values: np.ndarray) -> ControlConfig:
     return dataclasses.replace(control, low=low, high=high) if low < high else control
 
 
+def last_save(preset: Preset) -> Path | None:
+    """The save that a preset was made with, if it lies in the run that made it.
+
+    Args:
+        preset: The preset.
+
+    Returns:
+        The folder with the critic's weights and the training's state.
+    """
+    folder = None if preset.folder is None else preset.folder.parent / "last"
+    return folder if folder is not None and (folder / "critic.weights.h5").is_file() else None
+
+
 def knows_its_critic(preset: Preset) -> bool:
     """Whether the critic that a preset's generator grew up with is there.
 
@@ -107,9 +122,15 @@ def knows_its_critic(preset: Preset) -> bool:
     Returns:
         True if it is in the preset, or in the run that made it.
     """
-    if "critic" in preset.metadata.get("training_networks", []):
-        return True
-    return preset.folder is not None and (preset.folder.parent / "last" / "critic.weights.h5").is_file()
+    return "critic" in preset.metadata.get("training_networks", []) or last_save(preset) is not None
+
+
+def _take_over_penalty(saves: GeneratorSaves, preset: Preset) -> None:
+    """Go on with the penalty's factor that the critic was used to; a new critic begins at 1."""
+    save = last_save(preset)
+    if save is not None and (save / STATE_FILE).is_file():
+        factor = read_json(save / STATE_FILE).get("progress", {}).get("penalty_factor", 1.0)
+        saves.gan.penalty_factor.assign(float(factor))
 
 
 def recipe_config(preset: Preset, material: Material, changes: dict[str, Any]) -> Config:
@@ -136,8 +157,7 @@ def recipe_config(preset: Preset, material: Material, changes: dict[str, Any]) -
     values["generator_training"] |= recipe | changes
     config = config_from_dict(values)
     controls = tuple(
-        fitted_control(control, material.values.get(control.name, np.zeros(0)))
-        for control in config.generator.controls
+        fitted_control(control, material.values.get(control.name, np.zeros(0))) for control in config.generator.controls
     )
     return dataclasses.replace(config, generator=dataclasses.replace(config.generator, controls=controls))
 
@@ -164,6 +184,7 @@ def finetune(
     minutes: float | None = None,
     save_every: int | None = None,
     seed: int | None = None,
+    decoders: float | None = None,
     check: bool = True,
     shown: bool = True,
     say: Callable[[str], None] = print,
@@ -181,6 +202,8 @@ def finetune(
         minutes: Stop after so long; then there is no limit of steps but ``steps``.
         save_every: Steps between two saves, instead of the recipe's.
         seed: Seed of the training, instead of the preset's.
+        decoders: Train the codec's decoders on the same music first, for so many minutes at most; their run is
+            ``out`` with ``-codec`` behind it.
         check: Whether each save's controls are checked.
         shown: Whether a progress bar is shown.
         say: Receives the lines that are printed.
@@ -194,6 +217,8 @@ def finetune(
     judges: list[Judge] = []
 
     def judge(saves: GeneratorSaves, step: int) -> Judge:
+        if preset is not None:
+            _take_over_penalty(saves, preset)
         judges.append(Judge(saves, step, preset, check))
         return judges[0]
 
@@ -219,6 +244,8 @@ def finetune(
             "command": f"musika finetune {Path(data).resolve().name} --from {preset.name}",
             "go_on": f"musika finetune --out {out} --resume",
         }
+        if decoders is not None:
+            codec = tune_decoders(data, preset, f"{out}-codec", minutes=decoders, shown=shown, say=say)
         report = train_generator(config, codec or start, data, out, start=start, seed=seed, notes=notes, **options)
     return _closing(report, judges[0], Path(out), say)
 

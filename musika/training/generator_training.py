@@ -76,7 +76,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
-    for name in ("penalty_max", "penalty_step", "instance_noise"):
+    for name in ("penalty_max", "penalty_step", "instance_noise", "mismatch"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
 
 

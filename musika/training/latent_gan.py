@@ -211,9 +211,21 @@ class LatentGan(keras.Model):
             else:
                 scores, penalty = self._score(real, conditions), ops.zeros(())
             loss = 0.5 * real_hinge(scores) + weight * self.penalty_factor.value * penalty
+            if self.settings.mismatch > 0 and conditions is not None:
+                loss = loss + 0.5 * self.settings.mismatch * self._mismatch_loss(real, conditions)
             return loss / replicas(), {"real_score": ops.mean(scores), "penalty": penalty}
 
         return gradients(loss_function, self.critic.trainable_variables)
+
+    def _mismatch_loss(self, real: Tensor, conditions: Tensor) -> Tensor:
+        """The critic's loss on real latents that are told the controls of another example, as if they were generated.
+
+        Source: Reed et al. 2016, "Generative Adversarial Text to Image Synthesis", section 4.2 (GAN-CLS).
+        """
+        others = ops.roll(conditions, 1, axis=0)
+        told = ops.cast(ops.any(ops.not_equal(others, 0.0), axis=(1, 2)), "float32")
+        scores = self._score(real, others)[:, 0]
+        return ops.sum(told * ops.relu(1.0 + scores)) / ops.maximum(ops.sum(told), 1.0)
 
     def _fake_side(self, batch: dict[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor], list[list[Tensor]]]:
         """Both losses on generated latents: losses, scalars, gradients by the critic and by the generator."""

@@ -88,7 +88,10 @@ def test_a_path_is_read_and_written(tmp_path):
     points = {"calm": Point(5, style=9)}
     rows = [["calm", "", "", ""], ["", "", "", ""], ["12", "3", "4", "linear"]]
     path = read_path(rows, True, points, 60.0)
-    assert [(stop["hold"], stop["glide"], stop["curve"]) for stop in path["path"]] == [(0, 30, "smooth"), (3, 4, "linear")]
+    assert [(stop["hold"], stop["glide"], stop["curve"]) for stop in path["path"]] == [
+        (0, 30, "smooth"),
+        (3, 4, "linear"),
+    ]
     known = {}
     assert read_path(write_path(path, known), True, known, 60.0) == path
     assert read_path([], False, {}, 60.0) is None

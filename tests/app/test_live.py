@@ -44,8 +44,9 @@ def test_another_seed_fades_in_where_the_old_one_is(shelf):
     listener = Listener(shelf, WISH)
     listener.chunk(0)
     listener.change(replace(WISH, seed=8))
-    sound = sound_of(listener.chunk(1))
-    old, new = (rendered(shelf, replace(WISH, seed=seed), CHUNK_SECONDS, CHUNK_SECONDS) for seed in (7, 8))
+    listener.chunk(1)  # goes on as it was: the other seed has a chunk's time to get ready
+    sound = sound_of(listener.chunk(2))
+    old, new = (rendered(shelf, replace(WISH, seed=seed), 2 * CHUNK_SECONDS, CHUNK_SECONDS) for seed in (7, 8))
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(FADE)[:, None] + 0.5) / FADE)
     assert np.abs(sound[:FADE] - (rise * new[:FADE] + (1 - rise) * old[:FADE])).max() < 1e-4
     assert np.abs(sound[FADE:] - new[FADE:]).max() < 1e-4
@@ -54,14 +55,32 @@ def test_another_seed_fades_in_where_the_old_one_is(shelf):
 
 def test_a_changed_tempo_keeps_the_beat_clock(shelf):
     listener = Listener(shelf, WISH)
-    for number in range(4):
+    for number in range(3):
         listener.chunk(number)
     listener.change(replace(WISH, controls={"tempo": 150.0}))
-    listener.chunk(4)
+    for number in range(3, 5):
+        listener.chunk(number)
     before, after = make_curve(120.0, "tempo"), make_curve(listener.last_minute().controls["tempo"], "tempo")
     times = np.linspace(0.0, 2.0, 50)
     assert np.allclose(after.integral(times), before.integral(times))
     assert after.at(np.array([2.0, 2.5, 60.0])).tolist() == [120.0, 150.0, 150.0]
+
+
+def test_what_is_ready_too_late_takes_over_where_the_sound_is(shelf, monkeypatch):
+    listener = Listener(shelf, WISH)
+    prepare = Listener._prepare
+
+    def slow(self, wish, first, present):
+        turn = prepare(self, wish, first, present)
+        for number in range(4):  # played meanwhile
+            self.chunk(number)
+        return turn
+
+    monkeypatch.setattr(Listener, "_prepare", slow)
+    listener.change(replace(WISH, seed=8))
+    sound = sound_of(listener.chunk(4))
+    new = rendered(shelf, replace(WISH, seed=8), 4 * CHUNK_SECONDS, CHUNK_SECONDS)
+    assert np.abs(sound[FADE:] - new[FADE:]).max() < 1e-4
 
 
 def test_what_is_not_moved_keeps_its_curve(shelf):
@@ -69,7 +88,9 @@ def test_what_is_not_moved_keeps_its_curve(shelf):
     listener = Listener(shelf, glide)
     listener.chunk(0)
     listener.change(replace(glide, truncation=1.0))
-    listener.chunk(1)
+    for number in range(1, 3):
+        listener.chunk(number)
+    assert listener.wish.truncation == 1.0
     assert listener.last_minute().controls["tempo"] == [[0.0, 100.0], [10.0, 150.0]]
 
 

@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from musika.autoencoder.codec import Codec
 from musika.checks import UserError
 from musika.corpus.labels import Labels, labels_path, write_labels
 from musika.data import prepare_file
 from musika.data.annotation import annotation_path, load_annotation
+from musika.data.annotators import ANNOTATORS, Annotator, Events
 from musika.data.crops import load_latent_data
 from musika.data.encode import encode_folder
 from musika.data.latents import load_latents
 from musika.data.prepare import prepare_folder, usable_processes
 from musika.data.prepare_report import advice, summary
-from musika.presets import load_preset
 
 RATE = 44100
 WINDOW = 256  # latent steps of the debug preset's training window: 3 s
@@ -50,6 +49,12 @@ def label(path, seconds):
     write_labels(labels_path(path), Labels(120.0, beats, places, *notes))
 
 
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch, debug_preset):
+    """The toy preset, built once: that is most of a short test's time."""
+    monkeypatch.setattr("musika.presets.load_preset", lambda name: debug_preset)
+
+
 def run(source, preset, out, **options):
     return prepare_folder(source, preset, out, **{"processes": 1, "annotator": "labels", **options})
 
@@ -67,9 +72,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_prepared_folder_is_what_a_training_reads(folder, debug_preset_folder, tmp_path):
+def test_a_prepared_folder_is_what_a_training_reads(folder, debug_preset, debug_preset_folder, tmp_path):
     done = run(folder, debug_preset_folder, tmp_path / "data")
-    preset = load_preset(debug_preset_folder)
+    preset = debug_preset
     made = entries(done)
     assert {name: entry["seconds"] for name, entry in made.items()} == {"a.wav": 4.0, "Sub/Müsik ♪.FLAC": 5.0}
     file = load_latents(tmp_path / "data" / "Sub" / "Müsik ♪.npz", preset.codec.hash)
@@ -85,7 +90,9 @@ def test_a_prepared_folder_is_what_a_training_reads(folder, debug_preset_folder,
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"manifest.json", "a.npz", "a.controls.json", "Sub"}
 
 
-def test_every_file_is_accounted_for(folder, debug_preset_folder, tmp_path):
+def test_every_file_is_accounted_for(folder, debug_preset_folder, tmp_path, monkeypatch):
+    heard = Events(121.0, 0.9, np.arange(0.0, 3.0, 0.5), onsets=np.arange(0.0, 3.0, 0.25))
+    monkeypatch.setitem(ANNOTATORS, prepare_file.LISTENER, Annotator(lambda recording: heard, "tempo", "none"))
     write(folder / "mono.wav", 3.5, channels=1, rate=22050, seed=3)
     write(folder / "surround.wav", 3.5, channels=6, seed=4)
     write(folder / "many.wav", 1.0, channels=12, seed=5)
@@ -115,7 +122,8 @@ def test_every_file_is_accounted_for(folder, debug_preset_folder, tmp_path):
     table = summary(done)
     assert "used          5 files, 0:19.5 of music (5 new" in table
     assert "1: silent" in table and "1: the same as another file" in table and "1 .txt" in table
-    assert "tempo         120 (from 120 to 120) BPM; known in" in table and "Expect copies" in table
+    assert "\ntempo         121 (from 120 to 121) BPM; known in 5 of 5" in table
+    assert "Expect copies" in table
 
 
 def test_a_second_run_does_only_what_is_new(folder, debug_preset_folder, tmp_path, monkeypatch):
@@ -148,14 +156,14 @@ def test_changed_and_lost_files_leave_nothing_behind(folder, debug_preset_folder
     assert not (tmp_path / "data" / "a.npz").exists() and not (tmp_path / "data" / "a.controls.json").exists()
 
 
-def test_a_short_file_is_looped_and_its_beats_with_it(debug_preset_folder, tmp_path):
+def test_a_short_file_is_looped_and_its_beats_with_it(debug_preset, debug_preset_folder, tmp_path):
     samples = write(tmp_path / "music" / "short.wav", 1.0, seed=1)
     label(tmp_path / "music" / "short.wav", 1.0)
     done = run(tmp_path / "music", debug_preset_folder, tmp_path / "data")
     entry = entries(done)["short.wav"]
     assert (entry["seconds"], entry["repeats"]) == (1.0, 4) and "played 4 times" in entry["note"]
     file = load_latents(tmp_path / "data" / "short.npz")
-    codec: Codec = load_preset(debug_preset_folder).codec
+    codec = debug_preset.codec
     audio, _ = soundfile.read(tmp_path / "music" / "short.wav", dtype="float32")
     np.testing.assert_array_equal(file.latents, codec.encode(np.tile(audio, (4, 1))))
     own = codec.steps_for(len(samples))
@@ -184,11 +192,8 @@ def test_a_journal_is_taken_in_and_a_torn_line_is_not(folder, debug_preset_folde
     manifest = tmp_path / "data" / "manifest.json"
     content = json.loads(manifest.read_text())
     noted = content["files"]
-    from musika.data.prepare import _head
-
-    key = _head(debug_preset_folder, folder, "labels")[0]["key"]
     manifest.write_text(json.dumps({**content, "files": []}))
-    lines = [json.dumps({"head": key, "entries": [entry]}) for entry in noted]
+    lines = [json.dumps({"settings": content["settings"], "entries": [entry]}) for entry in noted]
     (tmp_path / "data" / "journal.jsonl").write_text(f"{lines[0]}\n{lines[1][:40]}")
     again = run(folder, debug_preset_folder, tmp_path / "data")
     assert (again.new, again.before) == (1, 1)
@@ -196,10 +201,11 @@ def test_a_journal_is_taken_in_and_a_torn_line_is_not(folder, debug_preset_folde
     assert set(entries(again)) == set(entries(done))
 
 
-def test_another_annotator_or_codec_is_not_mixed_in(folder, debug_preset_folder, tmp_path):
+def test_another_annotator_or_codec_is_not_mixed_in(folder, debug_preset_folder, tmp_path, monkeypatch):
     run(folder, debug_preset_folder, tmp_path / "data")
+    monkeypatch.setitem(ANNOTATORS, "comb", Annotator(lambda recording: Events(99.0), "tempo", "none"))
     done = run(folder, debug_preset_folder, tmp_path / "data", annotator="comb")
-    assert done.new == 2 and entries(done)["a.wav"]["annotator"] == "comb"
+    assert done.new == 2 and entries(done)["a.wav"]["controls"] == {"tempo": 99.0, "note_density": None}
     manifest = tmp_path / "data" / "manifest.json"
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "codec": "feed", "codec_name": "other"}))
@@ -237,7 +243,7 @@ def test_nothing_usable_is_an_error_that_says_what_was_found(debug_preset_folder
     [
         ({"source": "no such folder"}, "the folder of audio does not exist"),
         ({"preset": "no such preset"}, "no preset"),
-        ({"annotator": "ears"}, "annotator must be one of auto, labels"),
+        ({"annotator": "ears"}, "annotator must be one of auto, "),
         ({"processes": 0}, "processes must be a whole number"),
     ],
 )
@@ -268,7 +274,13 @@ def test_a_kill_loses_nothing_already_done(debug_preset_folder, tmp_path):
         label(tmp_path / "music" / f"{index}.wav", 4.0)
     (tmp_path / "script.py").write_text(SCRIPT)
     data, root = tmp_path / "data", Path(prepare_file.__file__).parents[2]
-    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "music"), str(debug_preset_folder), str(data)]
+    command = [
+        sys.executable,
+        str(tmp_path / "script.py"),
+        str(tmp_path / "music"),
+        str(debug_preset_folder),
+        str(data),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     process = subprocess.Popen([*command, "1"], env=environment)
     until = time.monotonic() + 120

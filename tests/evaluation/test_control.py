@@ -79,9 +79,9 @@ def test_beats_beside_the_grid_and_a_deaf_preset_are_seen(debug_config):
     scores = subject.study_tempo(late, TEMPO, dataclasses.replace(STUDY, curves=0)).scores
     assert scores["accuracy1"] == 1.0 and scores["beat_distance_ms"] == pytest.approx(30.0, abs=0.2)
     assert "line_spearman" not in scores
-    deaf = Player(debug_config, lambda told, seconds: np.arange(0, seconds, 0.5))
+    deaf = Player(debug_config, lambda told, seconds: np.arange(0, seconds, 0.78))
     found = subject.study_tempo(deaf, TEMPO, STUDY)
-    assert found.scores["accuracy1"] == 0.0 and found.scores["line_spearman"] == 0.0
+    assert found.scores["accuracy1"] == 0.0 and found.scores["line_spearman"] < 0.5
     double = Player(debug_config, lambda told, seconds: np.sort(np.r_[b := told.beats(0.0, seconds), b + 0.01]))
     assert subject.study_tempo(double, TEMPO, STUDY).scores["accuracy2"] == 1.0
 
@@ -125,8 +125,8 @@ def test_random_curves_cover_the_range_and_repeat(debug_config):
     first, again, other = (subject.random_curve(DENSITY, study, index, 1000, 10.0) for index in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert 1 <= first.min() < 2 and 5 < first.max() <= 8
-    assert np.abs(np.diff(np.log(first))).max() < 0.04
+    assert 1 <= first.min() < 1.1 and 7 < first.max() <= 8
+    assert np.abs(np.diff(np.log(first))).max() < np.log(8) / 60 + 1e-9
 
 
 def test_what_audio_cannot_tell_is_refused():
@@ -206,7 +206,8 @@ def test_the_picture_is_drawn_with_and_without_curves(tmp_path):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_measures_a_preset(toy, tmp_path, capsys, debug_preset_folder):
+@pytest.mark.slow
+def test_the_command_measures_a_preset(toy, tmp_path, capsys):
     folder = save_preset(tmp_path / "toy", toy.config, toy.codec, toy.generator, measure_precision=False)
     out = tmp_path / "report" / "control.json"
     command = ["evaluate", "control", str(folder), "--pieces", "3", "--seconds", "12", "--curves", "0"]
@@ -216,14 +217,32 @@ def test_the_command_measures_a_preset(toy, tmp_path, capsys, debug_preset_folde
     report = json.loads(out.read_text())
     assert report["seeds"] == [5] and len(report["pieces"]) == 3 and report["annotator"] == "comb"
     assert out.with_suffix(".png").is_file()
-    for extra, message in (
+    assert main([*command, "--control", "mood"]) == 2
+    assert "control must be one of tempo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
         (["--seeds", "x"], "seeds must be numbers with ','"),
         (["--range", "8:1"], "range must be LOW:HIGH"),
-        (["--control", "mood"], "control must be one of tempo"),
         (["--annotator", "labels"], "annotator must be one of"),
         (["--seconds", "1"], "seconds must be a number from 12"),
-    ):
-        assert main([*command, *extra]) == 2
-        assert message in capsys.readouterr().err
+        (["--pieces", "2"], "pieces must be a whole number from 3"),
+    ],
+)
+def test_the_command_refuses_impossible_arguments(extra, message, capsys):
+    assert main(["evaluate", "control", "techno", *extra]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_preset_without_controls_says_so(debug_preset_folder, capsys):
     assert main(["evaluate", "control", str(debug_preset_folder)]) == 2
     assert "has no controls" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_cost_can_be_measured_on_practice_music(toy):
+    assert control_cost(toy, "corpus:techno:0.1", pieces=2)["files"] == 1
+    with pytest.raises(UserError, match="corpus must be one of techno, piano"):
+        control_cost(toy, "corpus:jazz")

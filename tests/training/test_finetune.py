@@ -42,7 +42,9 @@ def material(tmp_path_factory):
         beats = np.arange(0.0, 200 / rate, 0.4)
         save_annotation(
             annotation_path(path),
-            Annotation("x.wav", "labels", rate, 200, 150.0 + 3 * number, 1.0, beats, controls={"tempo": 150.0 + 3 * number}),
+            Annotation(
+                "x.wav", "labels", rate, 200, 150.0 + 3 * number, 1.0, beats, controls={"tempo": 150.0 + 3 * number}
+            ),
         )
     return folder
 
@@ -139,7 +141,9 @@ def test_the_verdict_says_what_happened():
     copies = [dataclasses.replace(item, copying=0.2, closer=0.8) for item in saves(0, 0, 20.0, 10.0)[2:]]
     begun = [*saves(90.0, 30.0), *copies]
     assert has_begun_to_copy(begun) and best_of(begun).step == 100
-    assert verdict(begun, 5.0).startswith("Has begun to copy its training music (step 200). Best before that at step 100")
+    assert verdict(begun, 5.0).startswith(
+        "Has begun to copy its training music (step 200). Best before that at step 100"
+    )
     assert "from step 200 on" in verdict(begun[2:], 5.0)
 
 

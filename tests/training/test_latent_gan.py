@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from toy_gan import toy_batches, toy_config, toy_gan, toy_latents, weights_of
 from musika.checks import UserError
 from musika.data.crops import LatentCrops, swap_sides
 from musika.settings import ControlConfig
-from musika.training.batches import GanBatches
+from musika.training.batches import GanBatches, draw_cutouts
 from musika.training.generator_training import build_gan, check_settings, precision_of
 from musika.training.latent_gan import join_patches, split_windows
 from musika.training.run import save_state
@@ -307,3 +308,65 @@ def test_generator_and_critic_learn_from_what_they_are_told():
         index = next(place for place, item in enumerate(network.weights) if item.path.endswith(path))
         moved = network.get_weights()[index] - before[name][index]
         assert np.abs(moved[..., 8:, :]).max() > 0, path
+
+
+def test_cutout_hides_a_stretch_of_real_and_generated_windows_alike():
+    masks = draw_cutouts(np.random.default_rng(0), 2000, 64, 0.5)
+    assert masks.shape == (2000, 64, 1) and set(np.unique(masks)) == {0.0, 1.0}
+    hidden = 64 - masks[:, :, 0].sum(axis=1)
+    assert hidden.max() <= 32 and 0.4 < (hidden > 0).mean() < 0.6
+    assert (np.abs(np.diff(masks[:, :, 0], axis=1)).sum(axis=1) <= 2).all()  # one stretch
+    assert (draw_cutouts(np.random.default_rng(0), 8, 64, 0.0) == 1).all()
+    batch = toy_batches(toy_config(cutout=0.9, instance_noise=0.0, batch_size=16)).batch(0)
+    shown = (batch["real"] != 0).all(axis=2)
+    assert not shown.all() and not batch["fake_mask"].all()
+    assert "fake_mask" not in toy_batches(toy_config()).batch(0)
+
+
+def test_the_critic_does_not_see_what_is_cut_out_of_generated_windows():
+    batches, gan = toy_gan(toy_config(cutout=0.9, instance_noise=0.0, penalty_max=0.0))
+    batch = batches.batch(0)
+    patches = gan.generator([split_windows(batch["coordinates"]), split_windows(batch["noise"])])
+    fake = numbers(join_patches(patches)) * batch["fake_mask"]
+    expected = -numbers(gan.critic(fake)).mean()
+    assert one_step(gan, batches)["generator_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_critic_learns_alone_at_first():
+    batches, gan = toy_gan(toy_config(critic_first=2))
+    seen = [weights_of(gan)]
+    for step in range(3):
+        one_step(gan, batches, step)
+        seen.append(weights_of(gan))
+    moved = [
+        any((one[key] != two[key]).any() for key in one if key.startswith("generator") and "optimizer" not in key)
+        for one, two in itertools.pairwise(seen)
+    ]
+    assert moved == [False, False, True]
+    assert any((seen[0][key] != seen[1][key]).any() for key in seen[0] if key.startswith("critic"))
+
+
+def test_frozen_layers_keep_their_weights():
+    config = toy_config(frozen=("critic.block0", "generator.start"))
+    gan = build_gan(config)
+    gan.run_eagerly = True
+    before = {layer.path: layer.get_weights() for network in (gan.critic, gan.generator) for layer in network.layers}
+    one_step(gan, toy_batches(config, gan.generator.noise_layers))
+    for network in (gan.critic, gan.generator):
+        for layer in network.layers:
+            same = all((one == two).all() for one, two in zip(before[layer.path], layer.get_weights(), strict=True))
+            assert same is (not layer.weights or layer.name.startswith(("block0", "start"))), layer.name
+    with pytest.raises(UserError, match="frozen must name layers"):
+        build_gan(toy_config(frozen=("critic.nothing",)))
+
+
+def test_a_critic_is_taught_to_refuse_real_music_that_is_told_other_controls():
+    batches, gan = controlled_gan(mismatch=1.0, batch_size=8)
+    batch = batches.batch(0)
+    real, conditions = (keras.ops.convert_to_tensor(batch[name]) for name in ("real", "conditions"))
+    scores = numbers(gan.critic([real, np.roll(batch["conditions"], 1, axis=0)]))[:, 0]
+    told = np.roll(batch["conditions"], 1, axis=0).any(axis=(1, 2))
+    assert 0 < told.sum() < 8
+    expected = np.maximum(0.0, 1.0 + scores[told]).mean()
+    assert float(gan._mismatch_loss(real, conditions)) == pytest.approx(expected, rel=1e-4)
+    assert float(gan._mismatch_loss(real, 0.0 * conditions)) == 0.0
