@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from musika.preset_names import presets_here
 
 LARGEST_FILE = 2 * 2**30  # bytes; the largest published file has 62 MB
 _LIST_TIMEOUT = 20.0  # seconds
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DISK_ERRORS = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT}
 
 
@@ -131,6 +133,12 @@ def list_files(name: HubName) -> Listing:
             name.repository, revision=name.revision or "main", files_metadata=True, timeout=_LIST_TIMEOUT
         )
     files = {item.rfilename: _remote_file(item) for item in found.siblings or []}
+    strange = [path for path in files if path.startswith("/") or "\\" in path or ".." in path.split("/")]
+    if strange or not _COMMIT.fullmatch(str(found.sha)):
+        raise UserError(
+            f"{endpoint()} answers as no Hub does ({strange[0] if strange else found.sha!r} in {name}). Nothing was"
+            " pulled. Check HF_ENDPOINT."
+        )
     return Listing(name, str(found.sha), files)
 
 

@@ -142,13 +142,14 @@ class Loop:
         from musika.audio.limiter import soft_limit
         from musika.autoencoder.circular import decode_circular
 
-        audio = resample_circle(decode_circular(self.preset.codec, self.circle, self.seed), self.samples)
+        audio = decode_circular(self.preset.codec, self.circle, self.seed)
+        audio = soft_limit(resample_circle(audio, self.samples))
         if self.on_beat:
             lead = 0
         else:
             longest = _CALM_BEATS * self.seconds / self.beats if self.beats else _CALM_SECONDS
             lead = calmest_lead(audio, min(round(longest * self.sample_rate), self.samples // 8))
-        return soft_limit(np.roll(audio, lead, axis=0)), lead
+        return np.roll(audio, lead, axis=0), lead
 
     def play(self, start: int = 0, stop: int | None = None) -> Generator[Floats, None, None]:
         """Play from one sample to another, turn after turn.

@@ -42,12 +42,12 @@ def reach(path: str | Path) -> Path:
     if not str(path).strip():
         raise UserError("no folder is named. Write its path between the quotes, such as /content/drive/MyDrive/music.")
     found = Path(str(path).strip()).expanduser()
-    if DRIVE != found and DRIVE not in found.parents:
+    if found != DRIVE and DRIVE not in found.parents:
         return found
     if not in_colab():
         raise UserError(
-            f"{found} is where Colab mounts Google Drive, but this notebook does not run in Colab. Give a folder of this"
-            " computer, such as ~/Music."
+            f"{found} is where Colab mounts Google Drive, but this notebook does not run in Colab. Give a folder of"
+            " this computer, such as ~/Music."
         )
     if not (DRIVE / "MyDrive").is_dir():
         _mount()
@@ -161,7 +161,7 @@ def begin(work: str | Path) -> Path:
     _short_errors()
     folder = reach(work)
     if DRIVE in folder.parents:
-        existing(folder.parent, "the folder in Drive for")
+        existing(folder.parent, "the folder in Drive")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()
@@ -169,6 +169,8 @@ def begin(work: str | Path) -> Path:
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}). Give another folder.") from None
     os.environ["MUSIKA_CACHE"] = str(folder.absolute() / "cache")
+    # Files are encoded in several processes, which must share a GPU's memory.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from musika.cli.quiet import import_keras
     from musika.version import __version__
 

@@ -138,6 +138,7 @@ class Path:
                 point = self.stops[index].point
                 bound = truncation if point.truncation is None else point.truncation
                 made[index] = make(point.seed, bound)
+                made[index][:, :channels] = point.anchors(made[index][:, :channels], truncation)
                 made[index][:, channels:] = point.style_numbers(channels, truncation)
             return made[index]
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musika.audio.writing import replacing
-from musika.checks import UserError, check_integer, check_known
-from musika.gan.coordinates import LARGEST_SEED, check_truncation, style
+from musika.checks import UserError, check_integer, check_known, check_number
+from musika.gan.coordinates import LARGEST_SEED, anchor, check_truncation, style
 
 if TYPE_CHECKING:
     from musika.presets import Preset
 
 FORMAT = 1
 KIND = "musika point"
-_KEYS = ("seed", "style", "truncation", "name")
+_KEYS = ("seed", "style", "truncation", "name", "wander")
 _FILE_KEYS = ("format", "kind", "preset", "preset_hash")  # what a file says besides, for people
 
 
@@ -36,12 +36,32 @@ class Point:
         style: Its style: numbers, a seed to draw them from, or None for the point's own seed.
         truncation: Bound of its anchors and style; None for the piece's.
         name: Its name, for people.
+        wander: How far its music moves on with time: 1 as any piece does, so that after a minute it is another place;
+            0 stays where the seed begins, so that a section is recognised when it comes back.
     """
 
     seed: int
     style: tuple[float, ...] | int | None = None
     truncation: float | None = None
     name: str = ""
+    wander: float = 1.0
+
+    def anchors(self, free: np.ndarray, truncation: float | None) -> np.ndarray:
+        """The point's anchors, held near its first one where it shall not wander.
+
+        Args:
+            free: Interpolated anchors of its seed, `(places, channels)`.
+            truncation: The piece's bound, if the point has none of its own.
+
+        Returns:
+            `(places, channels)`: the first anchor and the free ones in shares whose squares sum to 1, so that they are
+            as long as normal vectors are.
+        """
+        if self.wander >= 1.0:
+            return free
+        bound = truncation if self.truncation is None else self.truncation
+        home = anchor(self.seed, 0, free.shape[1], bound)
+        return (1.0 - self.wander**2) ** 0.5 * home + self.wander * free
 
     def style_numbers(self, channels: int, truncation: float | None) -> np.ndarray:
         """Its style.
@@ -70,6 +90,7 @@ class Point:
     def describe(self) -> dict[str, Any]:
         """The point as plain values, which `make_point` takes."""
         values = {"seed": self.seed, "style": self.style, "truncation": self.truncation, "name": self.name or None}
+        values["wander"] = None if self.wander >= 1.0 else self.wander
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         return {key: value for key, value in plain.items() if value is not None}
 
@@ -108,7 +129,7 @@ def make_point(given: Any, names: Mapping[str, Any] | None = None, folder: str |
 
     Args:
         given: A point; a seed; text: a name, a seed or the name of a point's ``.json`` file; or a mapping with ``seed``
-            and maybe ``style`` (a seed or numbers), ``truncation`` and ``name``.
+            and maybe ``style`` (a seed or numbers), ``truncation``, ``wander`` and ``name``.
         names: Points by name.
         folder: Where files are looked for.
 
@@ -135,7 +156,8 @@ def make_point(given: Any, names: Mapping[str, Any] | None = None, folder: str |
             raise UserError(f"a point needs a seed. Received: {dict(given)!r}"[:300])
         seed = check_integer(given["seed"], "seed", 0, LARGEST_SEED)
         bound = check_truncation(given.get("truncation"))
-        return Point(seed, _make_style(given.get("style")), bound, str(given.get("name") or ""))
+        wander = check_number(given.get("wander", 1.0), "wander", 0.0, 1.0)
+        return Point(seed, _make_style(given.get("style")), bound, str(given.get("name") or ""), wander)
     return Point(check_integer(given, "a point's seed", 0, LARGEST_SEED))
 
 

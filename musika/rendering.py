@@ -188,7 +188,8 @@ def write_sidecar(piece: Piece | Loop, rendered: Rendered, start: float, seconds
 def save_piece_latents(piece: Piece | Loop, path: str | Path, start: float, seconds: float) -> Path:
     """Save the latents that a stretch was decoded from, in flat memory.
 
-    They begin with the step in which the stretch begins, so what is decoded from them may begin up to one step earlier.
+    They begin with the step in which the stretch begins, so what is decoded from them may begin up to one step earlier;
+    at its ends, where they do not say how the music goes on, it may sound a little different.
 
     Args:
         piece: The piece or loop. Of a loop, they are counted from its beat one, before it was brought to its exact

@@ -186,6 +186,7 @@ def test_the_autoencoder_is_got_once_and_is_a_codec_by_itself(hub):
             r"holds neither a preset .* nor published Musika weights .*It holds: config.json, model.safetensors",
         ),
         ("empty", r"config.json has 0 bytes"),
+        ("outside", r"answers as no Hub does \(\.\./config.json in hf://me/outside\)"),
     ],
 )
 def test_what_goes_wrong_is_said_with_what_is_here(hub, monkeypatch, files, wrong, message):
@@ -194,6 +195,7 @@ def test_what_goes_wrong_is_said_with_what_is_here(hub, monkeypatch, files, wron
     hub.gated.add("me/gated")
     hub.repositories["me/foreign"] = {"model.safetensors": b"x", "config.json": b"{}"}
     hub.repositories["me/empty"] = {**files, "config.json": b""}
+    hub.repositories["me/outside"] = {f"../{name}": data for name, data in files.items()}
     if wrong == "network":
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     names = {"name": "me/nothing", "network": "me/other", "revision": "me/toy@v9"}

@@ -191,6 +191,7 @@ def test_a_drive_that_is_not_allowed_is_named(monkeypatch, tmp_path):
 
 def test_the_folder_for_everything_must_have_a_place_in_drive(drive, monkeypatch):
     monkeypatch.setenv("MUSIKA_CACHE", "")
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with pytest.raises(UserError, match=r"MyDrive has no 'Projcts'"):
         notebook.begin(drive / "MyDrive" / "Projcts" / "musika")
     work = notebook.begin(drive / "MyDrive" / "musika")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musika.checks import UserError
-from musika.gan.coordinates import coordinates, style
+from musika.gan.coordinates import anchor, coordinates, style
 from musika.paths import Path, Stop, make_path, slerp
 from musika.points import Point, load_point, make_point, save_point
 
@@ -129,6 +129,17 @@ def test_style_and_anchors_are_chosen_apart(debug_preset):
     np.testing.assert_array_equal(made[:, channels:], coordinates(config, 12, 50, 90)[:, channels:])
 
 
+def test_a_point_that_does_not_wander_stays_where_it_begins(debug_config):
+    config, channels = debug_config, debug_config.generator.coordinate_channels
+    made = {}
+    for wander in (0.0, 0.3, 1.0):
+        path = make_path(json.loads(json.dumps(make_path([{"seed": 7, "wander": wander}]).describe())))
+        made[wander] = path.coordinates(config, 0, 4000, 2.0)[:, :channels]
+    assert np.abs(made[0.0] - anchor(7, 0, channels)).max() < 1e-6
+    assert np.array_equal(made[1.0], coordinates(config, 7, 0, 4000)[:, :channels])
+    np.testing.assert_allclose(made[0.3], 0.91**0.5 * made[0.0] + 0.3 * made[1.0], atol=1e-5)
+
+
 MISTAKES = [
     ([], "a path must be a list of points"),
     (5, "a path must be a list of points"),
@@ -141,6 +152,7 @@ MISTAKES = [
     ([{"seed": 7, "stile": 3}], "unknown key 'stile'; did you mean 'style'"),
     ([{"seed": 7, "style": ["a"]}], "a style must be a seed, or a list of numbers"),
     ([{"seed": 7, "style": [float("nan")]}], "a style must be a seed, or a list of numbers"),
+    ([{"seed": 7, "wander": 2}], "wander must be a number from 0 to 1"),
     ([{"style": 7}], "a point needs a seed"),
     (["nothing.json"], "cannot read the point nothing.json"),
     ({"path": [7], "repeat": True}, "a path that repeats must take some time"),

@@ -152,8 +152,7 @@ def serve(stage: Stage, listening: socket.socket, announce: Callable[[], None]) 
     import uvicorn
 
     app = build_app(stage)
-    first = stage.shelf.names[0]
-    threading.Thread(target=stage.shelf.get, args=(first,), daemon=True).start()  # while the visitor looks around
+    threading.Thread(target=stage.shelf.load_all, daemon=True).start()  # while the visitor looks around
     listening.listen()  # whoever comes before the server runs waits for it
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     announce()

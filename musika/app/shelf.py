@@ -101,12 +101,19 @@ class Shelf:
         from musika.presets import load_preset
 
         key = self._check(name), precision or self.precision
+        if key in self._loaded:  # nobody who plays waits for somebody else's preset to be loaded
+            return self._loaded[key]
         with self._lock:
             if key not in self._loaded:
                 preset = load_preset(self._folders[name], key[1])
                 preset.piece(seed=0).render(seconds=_WARM_SECONDS)
                 self._loaded[key] = preset
             return self._loaded[key]
+
+    def load_all(self) -> None:
+        """Load every preset, one after another."""
+        for name in self.names:
+            self.get(name)
 
     def checkpoint(self, name: str) -> str:
         """A preset as ``--checkpoint`` takes it, from any directory.

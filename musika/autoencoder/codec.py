@@ -91,7 +91,7 @@ class Codec:
     ):
         check_choice(precision, "precision", graphs.PRECISIONS)
         self.config = config
-        self.networks = networks or {name: build(config) for name, build in _BUILDERS.items()}
+        self.networks = {name: networks[name] if networks else build(config) for name, build in _BUILDERS.items()}
         self._wanted_precision = precision
         self._error_db = bfloat16_error_db
         self._graphs: dict[str, keras.Model] = {}

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("preset", help="training run or preset folder")
     parser.add_argument("--out", required=True, help="folder of the new preset; its last part is the preset's name")
+    parser.add_argument("--codec", metavar="PRESET", help="decode by this codec, of the same latents but newer decoders")
     parser.add_argument("--full", action="store_true", help="keep weights in float32 (default: float16, half the size)")
     parser.add_argument(
         "--report", action="append", default=[], metavar="JSON", help="report of `musika evaluate`, shown on the card"
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     preset = load_preset(args.preset)
     if preset.folder is not None and Path(args.out).resolve() == preset.folder.resolve():
         raise UserError(f"--out is the preset itself: {args.out}. Give another folder.")
+    if args.codec is not None:
+        preset = _with_codec(preset, load_preset(args.codec))
     reports = [read_report(Path(path)) for path in args.report]
     scores: dict[str, dict[str, Any]] = {report["command"]: report["scores"] for report in reports}
     name = Path(args.out).resolve().name
@@ -83,6 +86,23 @@ def run(args: argparse.Namespace) -> int:
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     print(f"Preset: {folder} ({size:.1f} MB)")
     return 0
+
+
+def _with_codec(preset: Preset, other: Preset) -> Preset:
+    """The preset with the codec of another one, which must read the same latents."""
+    import dataclasses
+
+    from musika.checks import UserError
+
+    if other.codec.hash != preset.codec.hash:
+        raise UserError(
+            f"--codec {other.name} makes other latents (codec {other.codec.hash}) than {preset.name} was trained on"
+            f" ({preset.codec.hash}). Give a codec whose decoders alone were trained on from that one."
+        )
+    config = dataclasses.replace(preset.config, codec=other.config.codec, codec_training=other.config.codec_training)
+    notes = {key: other.metadata[key] for key in ("codec_training", "bfloat16_error_db") if key in other.metadata}
+    kept = {key: value for key, value in preset.metadata.items() if key != "bfloat16_error_db"}
+    return dataclasses.replace(preset, config=config, codec=other.codec, metadata=kept | notes)
 
 
 def _draw_sheet(preset: Preset, count: int, path: Path) -> None:

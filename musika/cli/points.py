@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--count", type=int, default=12, metavar="N", help="how many points to draw (default: 12)")
     add("--seconds", type=float, default=5.0, metavar="S", help="length of a preview (default: 5)")
     add("--truncation", type=float, default=2.0, metavar="T", help="low is typical, high is varied (default: 2)")
+    add("--wander", type=float, default=0.3, metavar="W", help="how far music moves on there, 0 to 1 (default: 0.3)")
     add("--control", action="append", default=[], metavar="NAME=VALUE", help="such as tempo=128, for all previews")
     add("--format", default="wav", metavar="F", help="wav, flac, ogg or mp3 (default: wav)")
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     check_integer(args.count, "count", 1, _MOST)
     check_number(args.seconds, "seconds", 0.1, _LONGEST_PREVIEW)
     check_truncation(args.truncation)
+    check_number(args.wander, "wander", 0.0, 1.0)
     check_choice(args.format, "format", list(OUTPUT_FORMATS))
     controls = {}
     for text in args.control:
@@ -62,8 +64,10 @@ def run(args: argparse.Namespace) -> int:
     seeds = list(dict.fromkeys(seeds)) or [secrets.randbelow(DRAWN_SEEDS) for _ in range(args.count)]
     folder = check_output_folder(args.out)
     preset = load(Score(checkpoint=args.checkpoint))
-    previews = make_gallery(preset, folder, seeds, args.seconds, args.truncation, controls, args.format)
-    for preview in previews:
+    kinds = args.truncation, controls, args.format, args.wander
+    for preview in make_gallery(preset, folder, seeds, args.seconds, *kinds):
         print(f"{preview.file}: {preview.audio.name}")
-    print(f"{folder / PAGE}: hear them all; lay a path with: musika generate --path {seeds[0]},{seeds[-1]},{seeds[0]}")
+    path = ",".join(str(folder / f"{seed}.json") for seed in (seeds[0], seeds[-1], seeds[0]))
+    print(f"{folder / PAGE}: hear them all")
+    print(f"lay a path with: musika generate --checkpoint {args.checkpoint} --path {path}")
     return 0

@@ -123,7 +123,7 @@ class FileWorker:
 
     def _part(self, job: Job, target: Path, audio: Floats, start: int) -> dict[str, Any] | None:
         """Encode and annotate a part; None if it is silent."""
-        peak = float(np.abs(audio).max())
+        peak = float(max(audio.max(), -audio.min()))
         if peak < 10 ** (SILENCE_DB / 20):
             return None
         window, rate = self._config.generator.window_latents, self.codec.sample_rate
@@ -136,12 +136,13 @@ class FileWorker:
         origin = relative_path(job.source, target.parent)
         save_latents(target, LatentFile(latents, self._hash, rate, len(looped), origin, self._name))
         save_annotation(annotation_path(target), annotation)
+        power = float(np.einsum("ij,ij->", audio, audio, dtype=np.float64)) / audio.size  # in the memory of a buffer
         entry = {
             "latents": target.name,
             "seconds": round(len(audio) / rate, 3),
             "start": round(start / rate, 3),
             "peak_db": round(20 * np.log10(peak), 2),
-            "loudness_db": round(10 * float(np.log10(np.mean(np.square(audio, dtype=np.float64)))), 2),
+            "loudness_db": round(10 * np.log10(power), 2),
             "annotator": annotation.annotator,
             "controls": {name: _summary(value) for name, value in annotation.controls.items()},
         }

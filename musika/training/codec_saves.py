@@ -111,12 +111,14 @@ class CodecSaves:
         )
         start = self.trainer.run.settings.get("from")
         return {
+            "config": config.name,
             "command": f"musika train codec --config {config.name} --data {data}"
             + (f" --from {start}" if start else ""),
             "minutes_of_music": round(self.trainer.pool.seconds / 60, 1),
             "steps": ", ".join(f"{key} {count}" for key, count in {**done, name: step}.items() if count) or "0",
             "hours": round(self.trainer.seconds / 3600, 2),
             "commit": commit(),
+            "earlier": self.trainer.run.settings.get("earlier", []),
         }
 
     def _examples(self, name: str, step: int) -> None:

@@ -16,9 +16,9 @@ from musika.autoencoder.level2 import build_level2_decoder, build_level2_encoder
 from musika.checks import UserError
 from musika.config import Config
 from musika.data.audio_pool import AudioPool, open_pool
-from musika.preset_names import find_preset
 from musika.presets import load_preset
-from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
+from musika.training.codec_phase import PHASES, CodecPhase, make_batch
+from musika.training.codec_start import origin_of, take_over_networks
 from musika.training.components import set_components
 from musika.training.run import Run, all_finite
 
@@ -249,8 +249,7 @@ def start_codec_run(
         run = Run.open(out, "codec")
         config, data, start = run.config, run.settings["data"], run.settings.get("from")
     else:
-        found = None if start is None else str(find_preset(start).resolve())
-        run = Run.create(out, config, {"kind": "codec", "data": data, "from": found})
+        run = Run.create(out, config, {"kind": "codec", "data": data, **origin_of(start)})
     training = config.codec_training
     pool = open_pool(data, run.folder / "cache", config.sample_rate, training.held_out, training.seed, say)
     trainer = CodecTrainer(run, pool, say)
@@ -266,42 +265,6 @@ def start_codec_run(
             say(f"principal components: {level} {100 * share:.1f} %")
     trainer.save("", 0)
     return trainer, {"phase": "", "step": 0}
-
-
-def take_over_networks(
-    networks: dict[str, keras.Model], source: dict[str, keras.Model], say: Callable[[str], None] = print
-) -> None:
-    """Set the weights of a codec's networks to those of another codec.
-
-    A network whose weights all fit is taken over whole; of another one the variables of equal path and shape are, and
-    the rest stays as it is.
-
-    Args:
-        networks: The four networks to set.
-        source: Those to take from.
-        say: Told what stays new.
-
-    Raises:
-        UserError: If principal components do not fit: without them nothing else would make sense.
-    """
-    for name in NETWORKS:
-        held = {item.path: item for item in source[name].variables}
-        new = []
-        for variable in networks[name].variables:
-            value = held.get(variable.path)
-            if value is not None and value.shape == variable.shape:
-                variable.assign(value)
-            else:
-                new.append(variable.path.removeprefix(f"{name}/"))
-        if any(path.startswith("components/") for path in new):
-            raise UserError(
-                f"--from: the {name.replace('_', ' ')} has other sizes in that codec. Keep spectral, latent_channels,"
-                " level1_channels and frames_per_latent as they are there, or train without --from."
-            )
-        if new:
-            say(f"{name}: new are {', '.join(sorted({path.split('/')[0] for path in new}))}; the rest is taken over.")
-        else:
-            say(f"{name}: taken over.")
 
 
 def remaining_phases(config: Config, state: dict[str, Any], only: str | None = None) -> list[tuple[str, int]]:

@@ -119,11 +119,11 @@ def verdict(history: Sequence[Evaluation], floor: float | None, patience: int = 
     'Still improving at step 1000: the distance to held-out music fell from 90.0 to 30.0 (training music: 5.0).'
     """
     best = best_of(history)
-    if best is None:
+    if best is None or best.frechet is None:
         return "Nothing was held out to measure with: listen to the samples."
     start = next((item.frechet for item in history if item.step == 0), None)
-    was = "" if start is None else f" fell from {start:.1f}" if best.frechet < start else f" went from {start:.1f}"
-    by = f"the distance to held-out music{was or ' is'}{' to' if was else ''} {best.frechet:.1f}"
+    way = " is" if start is None else f" {'fell' if best.frechet < start else 'went'} from {start:.1f} to"
+    by = f"the distance to held-out music{way} {best.frechet:.1f}"
     by += "" if floor is None else f" (training music: {floor:.1f})"
     if best.copies or has_begun_to_copy(history):
         first = next(item.step for item in history if item.step and item.copies)

@@ -233,8 +233,11 @@ class GeneratorSaves:
 
 
 def _name(path: str | None) -> str | None:
-    """The last part of a path: what may be told to those who get the preset."""
-    return None if path is None else Path(path).name
+    """The last part of a path, of a run's preset the run's: what may be told to those who get the preset."""
+    if path is None:
+        return None
+    given = Path(path)
+    return given.parent.name if given.name == "preset" else given.name
 
 
 def _moments(sequences: list[np.ndarray], mid_side: bool) -> tuple[np.ndarray, np.ndarray] | None:

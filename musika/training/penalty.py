@@ -51,9 +51,7 @@ def certainty(real_mean: Tensor, fake_mean: Tensor) -> Tensor:
     return ops.clip(ops.convert_to_tensor(real_mean, "float32") - fake_mean, 0.0, 2.0) / 2.0
 
 
-def next_factor(
-    factor: Tensor, real_mean: Tensor, fake_mean: Tensor, step: float, certain: float = CERTAIN
-) -> Tensor:
+def next_factor(factor: Tensor, real_mean: Tensor, fake_mean: Tensor, step: float, certain: float = CERTAIN) -> Tensor:
     """The penalty's factor after one training step.
 
     Args:

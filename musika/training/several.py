@@ -27,7 +27,8 @@ def local_cards() -> list[str]:
         return []
     import tensorflow as tf
 
-    return [device.name.replace("/physical_device:", "") for device in tf.config.list_logical_devices("GPU")]
+    # Physical ones are listed without taking the cards' memory.
+    return [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices("GPU")]
 
 
 def sharing_cards(cards: Sequence[str], batch_size: int) -> list[str]:

@@ -19,6 +19,7 @@ from musika.data.audio_pool import AudioPool, open_pool, parse_corpus
 from musika.presets import load_preset
 from musika.training import codec_training
 from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
+from musika.training.codec_start import take_over_networks
 
 COMPACT = {
     "spectral": {"hop_length": 64, "fft_length": 256},
@@ -127,11 +128,25 @@ def test_a_run_starts_from_another_codec_and_says_what_is_new(data, tmp_path):
     assert trainer.run.settings["from"] == str(first) and state["step"] == 0
 
 
+def test_a_recurrence_is_added_to_a_codec_that_had_none():
+    old, new = (codec_training.build_networks(small_codec(**widths)) for widths in ({"phase_recurrence": 0}, {}))
+    said = []
+    take_over_networks(new, old, said.append)
+    assert "level1_decoder: new are low_phase; the rest is taken over." in said
+    level1 = np.random.default_rng(0).standard_normal((1, 16, 16)).astype(np.float32)
+    parts = [[np.asarray(item) for item in networks["level1_decoder"](level1)] for networks in (old, new)]
+    np.testing.assert_array_equal(parts[0][0], parts[1][0])
+    bins, low = 129, 16
+    for half in (0, bins):  # cosines, then sines
+        upper = slice(half + low, half + bins)
+        np.testing.assert_allclose(parts[0][1][..., upper], parts[1][1][..., upper], atol=1e-6)
+
+
 def test_a_codec_of_other_sizes_is_no_start(data):
     networks = codec_training.build_networks(small_codec())
     other = load_config("compact", {**COMPACT, "codec": {**COMPACT["codec"], "level1_channels": 8}})
     with pytest.raises(UserError, match="level1 encoder has other sizes.*level1_channels.*without --from"):
-        codec_training.take_over_networks(networks, codec_training.build_networks(other))
+        take_over_networks(networks, codec_training.build_networks(other))
 
 
 @pytest.mark.slow
