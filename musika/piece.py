@@ -108,6 +108,7 @@ class Piece:
             self.path.check_styles(preset.config, self.truncation)
         self.controls = PieceControls(preset.config, self.seed, controls or {}, seconds)
         self._group = functools.lru_cache(maxsize=4)(self._make_group)
+        self._patches = functools.lru_cache(maxsize=4)(self._make_patches)
 
     @property
     def sample_rate(self) -> int:
@@ -124,21 +125,37 @@ class Piece:
         Returns:
             float32 array of shape ``(steps, 2 * latent_channels)``: left channel, then right channel.
         """
-        size = _GROUP_PATCHES * self.preset.config.generator.patch_latents
+        size = _GROUP_PATCHES * self.preset.config.generator.patch_spacing
         first, last = start_step // size, (start_step + max(steps, 1) - 1) // size
         joined = np.concatenate([self._group(group) for group in range(first, last + 1)])
         return joined[start_step - first * size :][:steps]
 
     def _make_group(self, group: int) -> Floats:
-        """Make the latents of one group of patches."""
-        config, layers = self.preset.config, self._noise_layers
-        patch, first = config.generator.patch_latents, group * _GROUP_PATCHES
-        steps = _GROUP_PATCHES * patch
-        places = self._coordinates(first * patch, steps)
-        inputs = np.concatenate([places, self.controls.condition(first * patch, steps)], axis=1)
-        noise = [patch_noise(config, self.seed, first + index, layers) for index in range(_GROUP_PATCHES)]
-        latents = self.preset.generate(inputs.reshape(_GROUP_PATCHES, patch, -1), np.stack(noise))
-        return latents.reshape(_GROUP_PATCHES * patch, -1)
+        """Make the latents of one group of patches, faded into their neighbours where patches overlap."""
+        settings, patches = self.preset.config.generator, self._patches(group)
+        spacing, fade = settings.patch_spacing, settings.overlap_latents
+        if not fade:
+            return patches.reshape(_GROUP_PATCHES * spacing, -1)
+        ramp = ((np.arange(fade) + 0.5) / fade).astype(np.float32)[:, None]
+        weights = np.concatenate([ramp, np.ones((spacing - fade, 1), np.float32), 1 - ramp])
+        joined = np.zeros((_GROUP_PATCHES * spacing + fade, patches.shape[-1]), np.float32)
+        joined[:fade] = self._patches(group - 1)[-1, spacing:] * (1 - ramp)
+        joined[-fade:] = self._patches(group + 1)[0, :fade] * ramp
+        for index, patch in enumerate(patches):
+            joined[index * spacing :][: len(patch)] += patch * weights
+        return joined[fade // 2 : len(joined) - fade // 2]
+
+    def _make_patches(self, group: int) -> Floats:
+        """Make a group of patches, `(patches, patch_latents, 2 * latent_channels)`; one begins half a fade early."""
+        config, first = self.preset.config, group * _GROUP_PATCHES
+        settings, inputs = config.generator, []
+        for index in range(first, first + _GROUP_PATCHES):
+            start, steps = index * settings.patch_spacing - settings.overlap_latents // 2, settings.patch_latents
+            places = self._coordinates(start, steps)
+            inputs.append(np.concatenate([places, self.controls.condition(start, steps)], axis=1))
+        indices = range(first, first + _GROUP_PATCHES)
+        noise = [patch_noise(config, self.seed, index, self._noise_layers) for index in indices]
+        return self.preset.generate(np.stack(inputs), np.stack(noise))
 
     def _coordinates(self, start_step: int, steps: int) -> Floats:
         """What the generator is told about a stretch, but for the controls."""

@@ -152,6 +152,8 @@ class GeneratorConfig:
         mid_side: Whether the generator makes middle and side, (left + right) / 2 and (left - right) / 2, so that what
             is common to both channels need not be learned. Published: left and right.
         controls: What a piece can be asked for, such as its tempo. Published: nothing.
+        overlap_latents: Steps over which two patches of a piece are cross-faded, an even number; so they stand a little
+            closer than in training, and where they meet is not heard. Published: 0, patches stand side by side.
     """
 
     base_channels: int = 128
@@ -165,6 +167,12 @@ class GeneratorConfig:
     refine_blocks: int = 0
     mid_side: bool = False
     controls: tuple[ControlConfig, ...] = ()
+    overlap_latents: int = 0
+
+    @property
+    def patch_spacing(self) -> int:
+        """Latent steps from one patch of a piece to the next."""
+        return self.patch_latents - self.overlap_latents
 
     @property
     def window_latents(self) -> int:

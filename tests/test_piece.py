@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from musika.autoencoder.codec import BLOCK_STEPS
 from musika.checks import UserError
 from musika.piece import Piece
+from musika.presets import random_preset
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +126,28 @@ def test_a_codec_alone_says_how_to_get_a_generator(debug_preset):
 
     with pytest.raises(UserError, match="musika train generator --codec toy"):
         Preset("toy", debug_preset.config, debug_preset.codec).piece(seed=1)
+
+
+@pytest.fixture(scope="module")
+def fading_preset(debug_config):
+    generator = dataclasses.replace(debug_config.generator, overlap_latents=4)
+    return random_preset(dataclasses.replace(debug_config, generator=generator), seed=1)
+
+
+def test_patches_that_overlap_give_the_same_stretch_of_any_request(fading_preset):
+    whole = fading_preset.piece(seed=3).latents(-700, 1500)
+    for first, steps in ((-700, 3), (-1, 2), (100, 300), (490, 20), (799, 1)):
+        assert np.array_equal(fading_preset.piece(seed=3).latents(first, steps), whole[first + 700 :][:steps])
+
+
+def test_patches_fade_into_each_other_and_are_themselves_elsewhere(fading_preset):
+    piece = fading_preset.piece(seed=3)
+    spacing = piece.preset.config.generator.patch_spacing
+    made = {group: piece._make_patches(group) for group in (-1, 0)}
+    latents = piece.latents(-spacing, 2 * spacing)
+    left, right = made[-1][-1], made[0][0]
+    np.testing.assert_array_equal(latents[2 : spacing - 2], left[4:spacing])
+    np.testing.assert_array_equal(latents[spacing + 2 : 2 * spacing - 2], right[4:spacing])
+    shares = np.array([0.125, 0.375, 0.625, 0.875])[:, None]
+    mixed = left[spacing:] * (1 - shares) + right[:4] * shares
+    np.testing.assert_allclose(latents[spacing - 2 : spacing + 2], mixed, atol=1e-5)

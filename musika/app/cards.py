@@ -9,6 +9,7 @@ from musika.app.studio import Made
 from musika.app.visits import Visit
 from musika.app.wishes import show_clock
 
+_PRELOADED = 600.0  # seconds: of longer pieces a browser fetches what it plays
 _MARKS = 5  # times written below a strip
 LIVE = """<div class="mk-live" id="mk-live" hidden>
 <canvas id="mk-sky" width="600" height="96"></canvas>
@@ -53,7 +54,8 @@ def player_html(visit: Visit, number: int, autoplay: bool = True) -> str:
     cut = "" if made.complete else " · stopped early"
     begin = " data-begin" if autoplay else ""
     if made.wish.loop is None:
-        sound = f'<audio controls preload="auto" src="{place}/audio"></audio>'
+        preload = "auto" if made.seconds <= _PRELOADED else "metadata"
+        sound = f'<audio controls preload="{preload}" src="{place}/audio"></audio>'
     else:
         sound = f'<button type="button" class="mk-button mk-turn" data-src="{place}/audio">the loop</button>'
     return (

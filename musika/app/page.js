@@ -63,6 +63,7 @@ window.musika = (() => {
     const mine = run = { ...told, number: 0, next: 0, ahead: AHEAD, output, analyser, began: 0 }, first = [];
     Object.assign(stats, { underruns: 0, chunks: 0, samples: 0 });
     document.getElementById("mk-live").hidden = false;
+    bring(document.getElementById("mk-live"));
     paint(mine);
     while (run === mine) {
       const left = mine.next / told.rate - audio.currentTime;
@@ -172,11 +173,13 @@ window.musika = (() => {
     go(to, Math.min(where(from), length_of(to)));
   }
 
-  // A new piece plays; on a phone it is also brought into view.
+  // On a phone, what sounds lies below what asks for it.
+  const bring = (part) => { if (innerWidth < 700) part?.scrollIntoView({ behavior: "smooth", block: "center" }); };
+
   function show() {
     const player = document.querySelector("#mk-player-a .mk-player");
     if (player?.dataset.begin !== undefined) go(player, 0).catch(() => {});
-    if (innerWidth < 700) player?.scrollIntoView({ behavior: "smooth", block: "center" });
+    bring(player);
   }
 
   function seek(event) {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _WAITING = 24  # visitors in the queue
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+_QUEUED: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "make", "api_visibility": "private"}
 _FIELDS = ["preset", "length", "seed", "lock", "truncation", "start", "ending", "precision"]
 _FIELDS += ["loop", "loop.bars", "loop.turns", "loop.on_beat", "path", "path.repeat"]
 _RESULTS = ["player", "history", "compare", "comparing", "shown", "seed"]
@@ -113,18 +114,17 @@ class _Page:
                 self._inputs,
                 self._results,
                 show_progress_on=[parts["player"]],
-                api_visibility="private",
+                **_QUEUED,
             )
             made.success(None, None, None, js="() => musika.show()")
-            made.then(lambda: gr.update(visible=False), None, [parts["cancel"]], **_QUIET)
+            for over in (made.success, made.failure):
+                over(lambda: gr.update(visible=False), None, [parts["cancel"]], **_QUIET)
         parts["cancel"].click(self._silent(actions.cancel), self._inputs, None, **_QUIET)
 
     def connect_history(self) -> None:
         """Pieces are shown again, compared, and put back into the fields."""
         parts, actions = self.parts, self._actions
-        self._blocks.load(
-            self._quick(actions.enter), self._inputs, [parts["visit"], *self._results], api_visibility="private"
-        )
+        self._blocks.load(self._quick(actions.enter), self._inputs, [parts["visit"], *self._results], **_QUIET)
         replay = parts["history"].input(self._quick(actions.replay), self._inputs, self._results, js=_WAKE, **_QUIET)
         replay.success(None, None, None, js="() => musika.show()")
         parts["compare"].input(self._quick(actions.compare), self._inputs, [parts["second"]], **_QUIET)
@@ -157,7 +157,7 @@ class _Page:
             [parts["gallery"]],
             js=_WAKE,
             show_progress_on=[parts["gallery"]],
-            api_visibility="private",
+            **_QUEUED,
         )
         parts["gallery"].click(add, self._inputs, path, **_QUIET)
         parts["path.file"].upload(self._quick(actions.add_file), self._inputs, path, **_QUIET)

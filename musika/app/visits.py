@@ -15,7 +15,8 @@ from musika.points import Point
 
 MOST_PIECES = 60  # of a visit; the oldest goes first
 MOST_PREVIEWS = 24
-MOST_BYTES = 6 * 2**30  # of a visit's files: two of the longest pieces as wav
+MOST_BYTES = 6 * 2**30  # of a visit's files: three hours as wav are 1.9 GB
+MOST_BYTES_ALTOGETHER = 20 * 2**30
 MOST_VISITS = 200
 IDLE_SECONDS = 12 * 3600.0
 
@@ -27,6 +28,7 @@ class Visit:
     Attributes:
         key: Its secret name: whoever knows it sees the pieces.
         folder: Where the files lie.
+        keep: Whether files stay when their piece is forgotten.
         pieces: The pieces by number, oldest first.
         previews: Short pieces of sampled points, by negative numbers; they are in no history.
         points: Points that were loaded, by name.
@@ -36,6 +38,7 @@ class Visit:
 
     key: str
     folder: Path
+    keep: bool = False
     pieces: dict[int, Made] = field(default_factory=dict)
     previews: dict[int, Made] = field(default_factory=dict)
     points: dict[str, Point] = field(default_factory=dict)
@@ -43,6 +46,11 @@ class Visit:
     touched: float = field(default_factory=time.monotonic)
     _last: int = 0
     _last_preview: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Size of its pieces' files."""
+        return sum(piece.bytes for piece in self.pieces.values())
 
     def next_number(self, preview: bool = False) -> int:
         """The number of what is to be made.
@@ -67,10 +75,10 @@ class Visit:
             made: The piece.
         """
         self.pieces[number] = made
-        while len(self.pieces) > 1 and (
-            len(self.pieces) > MOST_PIECES or sum(piece.bytes for piece in self.pieces.values()) > MOST_BYTES
-        ):
-            self.pieces.pop(min(self.pieces)).remove()
+        while len(self.pieces) > 1 and (len(self.pieces) > MOST_PIECES or self.bytes > MOST_BYTES):
+            oldest = self.pieces.pop(min(self.pieces))
+            if not self.keep:
+                oldest.remove()
 
     def add_preview(self, number: int, made: Made) -> None:
         """Keep a preview; the oldest are removed when there are too many.
@@ -127,7 +135,7 @@ class Visits:
             self._forget_idle()
             if key not in self._visits:
                 key = secrets.token_urlsafe(18)
-                self._visits[key] = Visit(key, self._folder / f"visit-{secrets.token_hex(4)}")
+                self._visits[key] = Visit(key, self._folder / f"visit-{secrets.token_hex(4)}", self._keep)
             return self._touch(self._visits[key])
 
     def find(self, key: str | None) -> Visit:
@@ -156,9 +164,10 @@ class Visits:
         """Forget visits that nobody comes back to, and the idlest when there are too many."""
         by_age = sorted(self._visits.values(), key=lambda visit: visit.touched)
         oldest = time.monotonic() - IDLE_SECONDS
-        surplus = len(by_age) - MOST_VISITS + 1
+        surplus, bytes_ = len(by_age) - MOST_VISITS + 1, sum(visit.bytes for visit in by_age)
         for index, visit in enumerate(by_age):
-            if index < surplus or visit.touched < oldest:
+            if index < surplus or visit.touched < oldest or bytes_ > MOST_BYTES_ALTOGETHER:
+                bytes_ -= visit.bytes
                 del self._visits[visit.key]
                 visit.stopping.set()
                 if not self._keep:

@@ -149,7 +149,7 @@ def seam_flux(audio: Floats, config: Config) -> float:
     Returns:
         The ratio, 1 where no seam can be told; NaN where the audio is too short to hold a seam.
     """
-    period = config.generator.patch_latents * config.latent_hop
+    period = config.generator.patch_spacing * config.latent_hop
     if len(audio) < 1.1 * period:
         return math.nan
     # frame t of the analysis is centred here; a seam lies half a hop before the first frame of a patch
@@ -196,5 +196,5 @@ def sound_measures(audio: Floats, latents: Floats, config: Config) -> dict[str, 
         "loudness_lufs": float(np.median(short_term_loudness(audio, rate))),
         "loudness_range_lu": loudness_range(audio, rate),
         "seam_flux": seam_flux(audio, config),
-        "seam_step": seam_step(latents, config.generator.patch_latents),
+        "seam_step": seam_step(latents, config.generator.patch_spacing),
     }

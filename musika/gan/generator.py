@@ -44,6 +44,11 @@ def coarse_steps(config: Config) -> int:
             f"generator.patch_latents must be a multiple of {multiple} when small is {str(settings.small).lower()}. "
             f"Received: patch_latents={settings.patch_latents}"
         )
+    if not 0 <= settings.overlap_latents <= settings.patch_latents // 4 or settings.overlap_latents % 2:
+        raise UserError(
+            "generator.overlap_latents must be an even number, at most a quarter of patch_latents. "
+            f"Received: overlap_latents={settings.overlap_latents}"
+        )
     if settings.base_channels < 2 or settings.base_channels % 2:
         raise UserError(f"generator.base_channels must be even. Received: base_channels={settings.base_channels}")
     return 2 * settings.patch_latents // multiple

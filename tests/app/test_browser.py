@@ -222,6 +222,7 @@ def test_bad_input_is_answered_with_a_sentence_and_the_page_goes_on(visit):
     ask(page, length="soon")
     page.click("#mk-make")
     page.get_by_text("The length must be a time such as 45").first.wait_for()
+    page.locator("#mk-cancel").wait_for(state="hidden")
     ask(page, length="0:02", seed="minus one")
     page.click("#mk-endless")
     page.get_by_text("The seed must be a whole number from 0").first.wait_for()
@@ -270,5 +271,11 @@ def test_the_page_fits_a_phone(visit):
     player = player_shows(page, 1)
     page.wait_for_timeout(1500)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (
+        page.evaluate(
+            "Math.max(...[...document.querySelectorAll('.mk-player *')].map(part => part.getBoundingClientRect().right))"
+        )
+        <= 390
+    )
     box = player.bounding_box()
     assert box["width"] <= 390 and 0 <= box["y"] < 844  # it has been brought into view

@@ -17,13 +17,16 @@ DENSITY = ControlConfig("note_density", unit="onsets/s", low=0.5, high=8.0, scal
 
 @pytest.fixture(scope="module")
 def preset(debug_config, tmp_path_factory):
-    from musika.presets import load_preset, random_preset, save_preset
+    from musika.presets import random_preset, save_preset
 
     generator = dataclasses.replace(debug_config.generator, controls=(TEMPO, DENSITY))
     made = random_preset(dataclasses.replace(debug_config, generator=generator), seed=1)
     folder = tmp_path_factory.mktemp("presets") / "toy"
-    save_preset(folder, made.config, made.codec, made.generator, measure_precision=False)
-    return load_preset(folder, "float32")
+    made.name, made.folder = (
+        "toy",
+        save_preset(folder, made.config, made.codec, made.generator, measure_precision=False),
+    )
+    return made
 
 
 @pytest.fixture

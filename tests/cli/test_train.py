@@ -36,12 +36,12 @@ def test_the_arguments_of_a_codec_reach_the_training(monkeypatch):
         return "folder"
 
     monkeypatch.setattr("musika.training.codec_training.train_codec", record)
-    words = "codec --config debug --data corpus:techno --out o --steps 3 --phase level1_phase --minutes 1"
+    words = "codec --config debug --data corpus:techno --out o --steps 3 --phase level1_phase --minutes 1 --from p"
     assert train.run(parse(*words.split())) == 0
     config, data, out = received["given"]
     assert (data, out) == ("corpus:techno", "o")
     assert {getattr(config.codec_training, name).steps for name in config.codec_training.order} == {3}
-    assert received["named"] == {"resume": False, "phase": "level1_phase", "minutes": 1.0}
+    assert received["named"] == {"resume": False, "phase": "level1_phase", "minutes": 1.0, "start": "p"}
 
 
 @pytest.mark.parametrize("words", [[], ["codec"], ["generator"], ["piano", "--out", "o"]])
