@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import webbrowser
 
 from musika.checks import check_choice, check_integer, check_number
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         if args.browser:
             webbrowser.open(address)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was made for visitors is removed then too
     with open_stage(shelf, args.longest, args.out) as stage, contextlib.suppress(KeyboardInterrupt):
         serve(stage, listening, announce)
     return 0
