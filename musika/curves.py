@@ -112,7 +112,9 @@ class FunctionCurve:
         except (TypeError, ValueError) as error:
             raise UserError(f"{self._name}: the function of seconds must give a number ({error}).") from None
         if not np.isfinite(values).all():
-            raise UserError(f"{self._name}: the function of seconds must give finite numbers. Received: NaN or infinity")
+            raise UserError(
+                f"{self._name}: the function of seconds must give finite numbers. Received: NaN or infinity"
+            )
         return values
 
     def integral(self, times: np.ndarray) -> np.ndarray:
@@ -173,7 +175,9 @@ def points_curve(points: Any, name: str, steps: bool = False) -> PointCurve:
     if table.ndim != 2 or table.shape[1] != 2 or not len(table) or not np.isfinite(table).all():
         raise UserError(f"{name}: points must be pairs (seconds, value) of finite numbers. Received: {points!r}"[:300])
     if (np.diff(table[:, 0]) <= 0).any() or table[0, 0] < 0:
-        raise UserError(f"{name}: the seconds of points must rise, from 0 or later. Received: {table[:, 0].tolist()[:8]}")
+        raise UserError(
+            f"{name}: the seconds of points must rise, from 0 or later. Received: {table[:, 0].tolist()[:8]}"
+        )
     return PointCurve(table[:, 0], table[:, 1], steps)
 
 
@@ -194,7 +198,9 @@ def _read_csv(path: Path, name: str) -> list[tuple[float, str]]:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             rows = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: cannot read the curve {path} ({error}). Give a .csv with rows seconds,value.") from None
+        raise UserError(
+            f"{name}: cannot read the curve {path} ({error}). Give a .csv with rows seconds,value."
+        ) from None
     found = []
     for number, row in enumerate(rows):
         try:
@@ -239,7 +245,9 @@ def make_curve(
         if len(corners) == 1:
             return points_curve([(0.0, corners[0])], name)
         if not seconds or seconds <= 0:
-            raise UserError(f"{name}: the line {value!r} needs the piece's length; give points (seconds, value) instead.")
+            raise UserError(
+                f"{name}: the line {value!r} needs the piece's length; give points (seconds, value) instead."
+            )
         return points_curve(list(zip(np.linspace(0.0, seconds, len(corners)), corners, strict=True)), name)
     if callable(value):
         return FunctionCurve(value, name)

@@ -198,8 +198,8 @@ class GeneratorTrainingConfig:
         penalty_step: Change of the adaptive factor a step.
         penalty_certainty: Certainty of the critic (see ``training/penalty.py``) above which the factor rises.
         instance_noise: Standard deviation of the noise added to real and generated latents.
-        mismatch: Weight of real latents that are told another example's controls and that the critic learns to refuse, so
-            that it attends to the controls even while it finds other faults. Published: none.
+        mismatch: Weight of real latents that are told another example's controls and that the critic learns to refuse,
+            so that it attends to the controls even while it finds other faults. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
             latents alike (half of the windows), so that it cannot learn a small folder by heart. Published: none.
         critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
@@ -262,7 +262,7 @@ class CodecPhaseConfig:
         adversarial_from: Share of the steps after which the critic judges.
         through_level2: Share of the crops whose level-1 latents pass through level 2 (phases of the level-1 decoder).
         trains: Networks trained in this phase, instead of the published recipe's: of ``level1_encoder``,
-            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``; or a part of one, as ``level1_decoder/low_phase``.
+            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``; or a part of one: ``level1_decoder/low_phase``.
     """
 
     steps: int = 0

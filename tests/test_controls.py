@@ -68,7 +68,9 @@ def test_the_clock_that_the_generator_reads_is_the_grid(config, preset):
 
 
 def test_any_stretch_of_the_conditions_is_that_of_the_whole(config):
-    controls = PieceControls(config, 1, {"tempo": lambda seconds: 120 + seconds % 7, "note_density": "1:4"}, seconds=9.0)
+    controls = PieceControls(
+        config, 1, {"tempo": lambda seconds: 120 + seconds % 7, "note_density": "1:4"}, seconds=9.0
+    )
     whole = controls.condition(-40, 400)
     for first, steps in ((100, 50), (-40, 3), (350, 10)):
         part = PieceControls(

@@ -93,3 +93,17 @@ def test_scores_in_the_readme_are_those_of_the_reports():
     assert sorted(scores) == PRESETS
     for key in ("both_log_spectral_distance_db", "both_spectral_convergence", "both_onsets_above_150_hz"):
         assert f"| {scores['techno'][key]:.2f} | {scores['piano'][key]:.2f} |" in README
+
+
+def test_how_well_controls_are_followed_is_as_in_the_reports():
+    scores = {name: json.loads((ROOT / "docs" / f"control-{name}.json").read_text())["scores"] for name in PRESETS}
+    for key, digits in (("accuracy1", 3), ("accuracy2", 3), ("beat_distance_ms", 1), ("line_spearman", 3)):
+        assert f"| {scores['techno'][key]:.{digits}f} |" in README
+    for key, digits in (("spearman", 3), ("curve_spearman", 3), ("median_ratio", 2)):
+        assert f"| {scores['piano'][key]:.{digits}f} |" in README
+
+
+def test_the_accuracy_of_annotators_is_as_in_the_report():
+    for name, scores in json.loads((ROOT / "docs" / "annotators.json").read_text())["scores"].items():
+        row = next(line for line in README.splitlines() if line.startswith(f"| {name} |"))
+        assert f"{scores['accuracy1']:.3f}" in row, name

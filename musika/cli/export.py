@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("preset", help="training run or preset folder")
     parser.add_argument("--out", required=True, help="folder of the new preset; its last part is the preset's name")
-    parser.add_argument("--codec", metavar="PRESET", help="decode by this codec, of the same latents but newer decoders")
+    parser.add_argument(
+        "--codec", metavar="PRESET", help="decode by this codec, of the same latents but newer decoders"
+    )
     parser.add_argument("--full", action="store_true", help="keep weights in float32 (default: float16, half the size)")
     parser.add_argument(
         "--report", action="append", default=[], metavar="JSON", help="report of `musika evaluate`, shown on the card"

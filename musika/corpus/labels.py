@@ -118,7 +118,9 @@ def read_labels(path: str | Path) -> Labels:
     try:
         tempo = [float(value) for _, label, value, _ in rows[1:] if label == "tempo"]
         beats = [(float(seconds), int(value or 0)) for seconds, label, value, _ in rows[1:] if label == "beat"]
-        notes = [(float(at), int(value or 0), int(force or 0)) for at, label, value, force in rows[1:] if label == "note"]
+        notes = [
+            (float(at), int(value or 0), int(force or 0)) for at, label, value, force in rows[1:] if label == "note"
+        ]
     except ValueError as error:
         raise UserError(f"A row of the label file {path} cannot be read ({error}). Make the corpus again.") from None
     beat_columns = np.array(beats, dtype=float).reshape(-1, 2).T

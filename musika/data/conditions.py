@@ -1,4 +1,4 @@
-"""From annotations to what the networks are told of real music: the channels of ``gan/conditioning.py``, step by step."""
+"""From annotations to what the networks are told of real music: the channels of ``gan/conditioning.py``."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ def annotated_tracks(
         value = annotation.controls.get(control.name)
         if control.classes and value is not None:
             if value not in control.classes:
-                raise UserError(
-                    f"{annotation.source}: {control.name} must be one of {', '.join(control.classes)}. Received: {value!r}"
-                )
+                allowed = ", ".join(control.classes)
+                raise UserError(f"{annotation.source}: {control.name} must be one of {allowed}. Received: {value!r}")
             value = float(control.classes.index(str(value)))
         if value is None and not control.clock:
             continue

@@ -1,10 +1,10 @@
 """Controls as the networks see them: channels a latent step, beside the coordinates and beside the critic's latents.
 
-A number becomes its place in the learned range, from -1 to 1, with sine and cosine of its multiples, so that near values
-can be told apart, and a flag that says whether it is given; all are zero where it is not. A class becomes a column of
-its own. A tempo also drives the beat clock: cosine and sine of the beat's phase and of its double, the same of the
-bar's phase, each with a flag. Two patches made alone read the same clock, so they agree on the beat. A density of
-onsets drives an event clock: how many onsets fall into each quarter of a step, with a flag.
+A number becomes its place in the learned range, from -1 to 1, with sine and cosine of its multiples, so that near
+values can be told apart, and a flag that says whether it is given; all are zero where it is not. A class becomes a
+column of its own. A tempo also drives the beat clock: cosine and sine of the beat's phase and of its double, the same
+of the bar's phase, each with a flag. Two patches made alone read the same clock, so they agree on the beat. A density
+of onsets drives an event clock: how many onsets fall into each quarter of a step, with a flag.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def check_controls(controls: tuple[ControlConfig, ...]) -> None:
         if control.clock and control.events:
             raise UserError(f"{where}: clock and events exclude each other. Received: both true")
         if (control.scaling == "log" or control.clock or control.events) and control.low <= 0:
-            raise UserError(f"{where}: a tempo, a density or a log scale needs low above 0. Received: low={control.low}")
+            raise UserError(
+                f"{where}: a tempo, a density or a log scale needs low above 0. Received: low={control.low}"
+            )
         if not 0.0 <= control.drop <= 1.0:
             raise UserError(f"{where}: drop must be from 0 to 1. Received: drop={control.drop}")
 

@@ -78,7 +78,7 @@ def trained_variables(networks: dict[str, keras.Model], parts: tuple[str, ...]) 
     unknown = sorted({part.split("/")[0] for part in parts} - set(NETWORKS))
     if unknown:
         raise UserError(f"codec_training: unknown network {unknown[0]!r} to train; allowed: {', '.join(NETWORKS)}.")
-    found = []
+    found: list[Any] = []
     for name in NETWORKS:
         for part in [part for part in parts if part.split("/")[0] == name]:
             source: Any = networks[name] if part == name else getattr(networks[name], part.split("/", 1)[1], None)

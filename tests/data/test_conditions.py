@@ -60,7 +60,9 @@ def test_a_class_that_the_control_lacks_is_named():
 
 def test_the_event_clock_of_training_counts_onsets_where_they_fall():
     control = ControlConfig("note_density", low=0.5, high=8.0, per="step", events=True)
-    known = Annotation("a", "labels", RATE, 80, controls={"note_density": 2.0}, onsets=np.array([0.01, 0.03, 0.33, 7.99]))
+    known = Annotation(
+        "a", "labels", RATE, 80, controls={"note_density": 2.0}, onsets=np.array([0.01, 0.03, 0.33, 7.99])
+    )
     columns = annotated_condition([control], known, 80, RATE)[:, 6:]
     assert columns[0].tolist() == [1, 1, 0, 0, 1]
     assert columns[3].tolist() == [0, 1, 0, 0, 1]

@@ -150,7 +150,9 @@ def test_annotations_become_conditions_and_files_without_one_have_none(tmp_path)
     write(tmp_path, "a.npz", 40)
     write(tmp_path, "b.npz", 40)
     curve = np.linspace(0.0, 4.0, 40)
-    save_annotation(annotation_path(tmp_path / "a.npz"), Annotation("a", "mine", 10.0, 40, controls={"brightness": curve}))
+    save_annotation(
+        annotation_path(tmp_path / "a.npz"), Annotation("a", "mine", 10.0, 40, controls={"brightness": curve})
+    )
     data = load_latent_data(tmp_path, CODEC, config(controls=controls))
     assert data.annotated == 1
     np.testing.assert_allclose(data.conditions[0][:, 0], np.linspace(-1.0, 1.0, 40), atol=1e-5)
