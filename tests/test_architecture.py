@@ -24,6 +24,7 @@ BELOW = {
     "data": {"audio", "autoencoder", "corpus", "gan"},
     "evaluation": {"audio", "autoencoder", "data", "gan"},
     "training": {"audio", "autoencoder", "data", "evaluation", "gan"},
+    "app": {"audio", "gan"},
 }
 
 
