@@ -27,9 +27,9 @@ from musika.training.run import read_json, replace_folder, write_json
 
 HISTORY = "evaluations.json"
 PIECES, PIECE_STEPS = 32, 256
-# A save counts as copying where more than three times as many generated windows as by chance come suspiciously near to
-# the training music, and their middle one is no farther from it than held-out music is. Measured: fine-tuned on two hours
-# 0.4 % and 1.15; on ten minutes 2 % and 1.08 when held-out music was met best, 19 % and 0.99 after 3,000 steps.
+# A save counts as copying where more than three times as many generated windows as by chance come suspiciously near
+# to the training music, and their middle one is no farther from it than held-out music is. Measured: fine-tuned on two
+# hours 0.4 % and 1.15; on ten minutes 2 % and 1.08 when held-out music was met best, 19 % and 0.99 after 3,000 steps.
 COPYING_SCORE, COPYING_CLOSER = 1.05, 0.15
 COPYING_SAVES = 2  # in a row, after which the training ends
 BETTER = 0.99  # a distance below this share of the best one so far is better
