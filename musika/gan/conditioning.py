@@ -9,7 +9,8 @@ of onsets drives an event clock: how many onsets fall into each quarter of a ste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -195,6 +196,30 @@ def encode_controls(controls: tuple[ControlConfig, ...], tracks: Mapping[str, Co
     nothing = ControlTrack(np.full(steps, np.nan))
     parts = [encode_control(control, tracks.get(control.name, nothing)) for control in controls]
     return np.concatenate([*parts, np.zeros((steps, 0), np.float32)], axis=1)
+
+
+def without_unknown_bars(
+    controls: tuple[ControlConfig, ...], conditions: Sequence[np.ndarray]
+) -> tuple[ControlConfig, ...]:
+    """Controls whose clock plays bars only if bars were known in some training music.
+
+    A generator that never saw bars in training must not be told any when it plays.
+
+    Args:
+        controls: The controls.
+        conditions: The channels of the training music, `(steps, columns)` each.
+
+    Returns:
+        The controls, with ``beats_per_bar`` 0 where no bar was known.
+    """
+    result, column = [], 0
+    for control in controls:
+        flag = column + VALUE_COLUMNS + 2 * PHASE_COLUMNS - 1
+        if control.clock and control.beats_per_bar and not any(part[:, flag].any() for part in conditions):
+            control = dataclasses.replace(control, beats_per_bar=0)
+        result.append(control)
+        column += control_columns(control)
+    return tuple(result)
 
 
 def drop_controls(rng: np.random.Generator, controls: tuple[ControlConfig, ...], count: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from musika.audio.stereo import to_mid_side
 from musika.checks import UserError, check_integer, check_number
 from musika.config import Config, GeneratorTrainingConfig, load_config
 from musika.data.crops import LatentCrops, LatentData, Normalisation, load_latent_data
+from musika.gan.conditioning import without_unknown_bars
 from musika.gan.critic import build_critic
 from musika.gan.generator import build_generator
 from musika.presets import Preset, find_preset, load_preset
@@ -242,6 +243,8 @@ def train_generator(
         changes = {name: value for name, value in changes.items() if value is not None}
         resolved = _new_config(config, codec_preset, start_preset, changes)
         latents = _load_data(data, codec_preset, resolved, say)
+        controls = without_unknown_bars(resolved.generator.controls, latents.conditions)
+        resolved = dataclasses.replace(resolved, generator=dataclasses.replace(resolved.generator, controls=controls))
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset) | (notes or {}))
     with side_by_side(run.config.generator_training.batch_size, say):
         gan = build_gan(run.config, start_preset, xla)

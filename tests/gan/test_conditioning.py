@@ -13,6 +13,7 @@ from musika.gan.conditioning import (
     encode_controls,
     place_in_range,
     value_at_place,
+    without_unknown_bars,
 )
 from musika.settings import ControlConfig
 
@@ -106,3 +107,13 @@ def test_senseless_controls_are_refused(control, message):
 def test_two_controls_of_one_name_are_refused():
     with pytest.raises(UserError, match="declared twice"):
         check_controls((DENSITY, DENSITY))
+
+
+def test_bars_are_played_only_where_training_music_had_some():
+    beats = np.arange(8.0)
+    with_bars = ControlTrack(np.full(8, 120.0), beats, beats / 4)
+    without = ControlTrack(np.full(8, 120.0), beats, np.full(8, np.nan))
+    controls = (DENSITY, TEMPO)
+    for track, expected in ((with_bars, 4), (without, 0)):
+        conditions = [encode_controls(controls, {"tempo": item}, 8) for item in (without, track)]
+        assert [control.beats_per_bar for control in without_unknown_bars(controls, conditions)] == [0, expected]
