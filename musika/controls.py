@@ -243,12 +243,9 @@ def event_places(seed: int, name: str, first: float, last: float) -> np.ndarray:
 
 def _check_curve(control: ControlConfig, curve: Curve) -> None:
     """Refuse impossible values and warn about unlearned ones."""
-    if control.classes or isinstance(curve, FunctionCurve):
-        values = curve.at(np.linspace(0.0, 60.0, 61)) if not control.classes else np.zeros(1)
-    else:
-        values = curve.values
     if control.classes:
-        return
+        return  # a class that does not exist is no curve
+    values = curve.at(np.linspace(0.0, 60.0, 61)) if isinstance(curve, FunctionCurve) else curve.values
     low, high = float(values.min()), float(values.max())
     unit = f" {control.unit}" if control.unit else ""
     learned = f"{control.low:g} to {control.high:g}{unit}"

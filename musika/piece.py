@@ -19,7 +19,6 @@ exist like any other, so a piece has no edge there.
 from __future__ import annotations
 
 import functools
-import secrets
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,14 @@ from numpy.typing import NDArray
 
 from musika.checks import UserError, check_integer, check_number
 from musika.controls import PieceControls
-from musika.gan.coordinates import LARGEST_SEED, check_truncation, circular_coordinates, coordinates, patch_noise
+from musika.gan.coordinates import (
+    LARGEST_SEED,
+    check_truncation,
+    circular_coordinates,
+    coordinates,
+    draw_seed,
+    patch_noise,
+)
 from musika.paths import make_path
 
 if TYPE_CHECKING:
@@ -41,7 +47,6 @@ DEFAULT_TRUNCATION = 2.0  # of the published generator
 LATEST_START = 1e9  # seconds, 31 years: sample positions stay exact in a float far beyond it
 LONGEST_RENDER = 3 * 3600.0  # seconds in one array, 3.8 GB; streams have no end
 _GROUP_PATCHES = 4  # patches that the generator makes together: fewer use the processor badly, more delay the start
-_DRAWN_SEEDS = 2**32  # a drawn seed is short enough to type
 
 
 def sample_position(seconds: float, sample_rate: int) -> int:
@@ -101,7 +106,7 @@ class Piece:
         self._noise_layers = preset.generator.noise_layers
         self.path = None if path is None else make_path(path, seconds)
         if seed is None:
-            seed = secrets.randbelow(_DRAWN_SEEDS) if self.path is None else self.path.stops[0].point.seed
+            seed = draw_seed() if self.path is None else self.path.stops[0].point.seed
         self.seed = check_integer(seed, "seed", 0, LARGEST_SEED)
         self.truncation = check_truncation(truncation)
         if self.path is not None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 LONGEST = 30 * 86400.0  # seconds
 SHORTEST = 0.01
 MOST_TURNS = 100_000
-DRAWN_SEEDS = 2**32  # a drawn seed is short enough to type
 _ANY_LENGTH = 60.0  # seconds, to read a line such as 90:160 before it is refused for a loop
 _PARTS = ("checkpoint", "seconds", "start", "seed", "truncation", "precision", "path")
 
@@ -82,7 +80,7 @@ def check_score(score: Score, count: int = 1) -> Score:
     Raises:
         UserError: If something is out of range.
     """
-    from musika.gan.coordinates import LARGEST_SEED, check_truncation
+    from musika.gan.coordinates import LARGEST_SEED, check_truncation, draw_seed
     from musika.loops import LONGEST_LOOP, MOST_BARS, SHORTEST_LOOP
     from musika.paths import make_path
     from musika.piece import LATEST_START
@@ -102,7 +100,7 @@ def check_score(score: Score, count: int = 1) -> Score:
         path = make_path(score.path, None if length is None else score.start + length)
         seed = path.stops[0].point.seed if seed is None else seed
     if seed is None:
-        seed = secrets.randbelow(DRAWN_SEEDS)
+        seed = draw_seed()
     return replace(score, seed=check_integer(seed, "seed", 0, LARGEST_SEED - count + 1), path=path)
 
 

@@ -12,8 +12,9 @@ import gradio as gr
 from musika.app import cards, fields
 from musika.app.studio import change_wish, make
 from musika.app.visits import Visit
-from musika.app.wishes import CURVE, GLIDE, Wish, control_modes, draw_seed, show_clock
+from musika.app.wishes import CURVE, GLIDE, Wish, control_modes, show_clock
 from musika.checks import check_integer
+from musika.gan.coordinates import draw_seed
 
 if TYPE_CHECKING:
     from musika.app.server import Stage

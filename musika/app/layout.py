@@ -10,7 +10,8 @@ from musika.app import cards
 from musika.app.actions import CHANGES, RATIOS
 from musika.app.fields import LENGTHS, STOP_PARTS, control_step, usual_fields
 from musika.app.shelf import Shelf
-from musika.app.wishes import ENDINGS, control_modes, draw_seed, read_clock
+from musika.app.wishes import ENDINGS, control_modes, read_clock
+from musika.gan.coordinates import draw_seed
 from musika.settings import ControlConfig
 
 

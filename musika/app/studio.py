@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from musika.app.wishes import Wish, show_clock
 from musika.checks import UserError
+from musika.score import LoopScore, Score, build, seconds_of
 from musika.settings import ControlConfig
 
 if TYPE_CHECKING:
     from musika.app.shelf import Shelf
     from musika.loops import Loop
     from musika.piece import Piece
-    from musika.presets import Preset
 
 
 @dataclass(frozen=True)
@@ -105,26 +105,28 @@ def make_piece(shelf: Shelf, wish: Wish) -> tuple[Piece | Loop, list[str]]:
     preset = shelf.get(wish.preset, None if wish.precision == "auto" else wish.precision)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutOfRangeWarning)
-        piece = _build(preset, wish)
+        piece = build(preset, _score(wish))
     sentences = list(dict.fromkeys(str(warning.message) for warning in caught))
     if wish.loop is not None and wish.ending in ("mp3", "ogg"):
         sentences.append(f"{wish.ending} pads its ends: as a loop it is seamless as wav or flac only.")
     return piece, sentences
 
 
-def _build(preset: Preset, wish: Wish) -> Piece | Loop:
-    """Make the piece or loop; a line such as 90:160 goes from its start to its end."""
-    from musika.piece import Piece
-
-    parts = preset, wish.seed, wish.truncation
-    if wish.loop is None:
-        return Piece(*parts, wish.controls, wish.start + wish.seconds, wish.path)
-    if wish.loop.bars is None:
-        return Piece(*parts, wish.controls, wish.seconds, wish.path).loop(wish.seconds, None, wish.loop.on_beat)
-    tempo = {name: value for name, value in wish.controls.items() if name in preset.controls}
-    tempo = {name: value for name, value in tempo.items() if preset.controls[name].clock}
-    length = Piece(*parts, tempo, wish.seconds).loop(bars=wish.loop.bars).seconds
-    return Piece(*parts, wish.controls, length, wish.path).loop(None, wish.loop.bars, wish.loop.on_beat)
+def _score(wish: Wish) -> Score:
+    """What decides the samples of a wish, as the command line has it."""
+    loop = None
+    if wish.loop is not None:
+        length = wish.seconds if wish.loop.bars is None else None
+        loop = LoopScore(wish.loop.bars, length, wish.loop.turns, wish.loop.on_beat)
+    return Score(
+        seconds=wish.seconds,
+        start=wish.start,
+        seed=wish.seed,
+        truncation=wish.truncation,
+        controls=dict(wish.controls),
+        path=wish.path,
+        loop=loop,
+    )
 
 
 def make(
@@ -157,7 +159,7 @@ def make(
     from musika.rendering import render_file, write_sidecar
 
     piece, sentences = make_piece(shelf, wish)
-    seconds, done = _seconds(piece, wish), [0.0]
+    seconds, done = seconds_of(piece, _score(wish)), [0.0]
     if seconds > longest:
         raise UserError(
             f"this would last {show_clock(seconds)}; at most {show_clock(longest)} are allowed here. Ask for fewer"
@@ -182,13 +184,6 @@ def make(
         complete=rendered.complete,
         units={control.name: control.unit for control in piece.preset.config.generator.controls},
     ), sentences
-
-
-def _seconds(piece: Piece | Loop, wish: Wish) -> float:
-    """The length of a render."""
-    from musika.loops import Loop
-
-    return piece.turn_seconds * wish.loop.turns if isinstance(piece, Loop) and wish.loop else wish.seconds
 
 
 def extra_file(shelf: Shelf, made: Made, what: str) -> Path:

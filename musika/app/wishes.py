@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from musika.checks import UserError, check_choice, check_integer, check_number
-from musika.gan.coordinates import LARGEST_SEED, check_truncation
+from musika.gan.coordinates import LARGEST_SEED, check_truncation, draw_seed
 from musika.settings import ControlConfig
 
 DRAWN, FREE, STEADY, GLIDE, CURVE = "by seed", "free", "steady", "glide", "curve"
@@ -17,7 +16,6 @@ ENDINGS = ("wav", "flac", "ogg", "mp3")
 SHORTEST = 0.5  # seconds
 LATEST = 1e9  # seconds, as musika.piece.LATEST_START
 MOST_TURNS = 1000
-_DRAWN_SEEDS = 2**32  # as in musika.piece: short enough to type
 _UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
@@ -90,11 +88,6 @@ class Wish:
         if self.loop is not None:
             check_integer(self.loop.turns, "turns", 1, MOST_TURNS)
         return self
-
-
-def draw_seed() -> int:
-    """Draw a seed that is short enough to type."""
-    return secrets.randbelow(_DRAWN_SEEDS)
 
 
 def read_seed(text: Any) -> int:

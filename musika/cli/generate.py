@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from musika.checks import UserError, check_integer
-from musika.cli.making import Extras, make_all
+from musika.cli.making import Extras, make_all, read_controls, read_value
 from musika.score import MOST_TURNS, LoopScore, Score, check_score, recorded_score
 
 HELP = "make music: a preset and a seed become an audio file"
@@ -97,10 +97,5 @@ def _loop(args: argparse.Namespace, before: LoopScore | None) -> LoopScore | Non
 def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
     """The controls that are asked for, by name; None for those that are to be left out."""
     given = {"tempo": args.tempo, "note_density": args.note_density}
-    given = {name: value for name, value in given.items() if value is not None}
-    for text in args.control:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise UserError(f"--control takes NAME=VALUE, such as --control tempo=128. Received: {text!r}")
-        given[name.strip().replace("-", "_")] = value.strip()
-    return {name: None if value.lower() == "none" else value for name, value in given.items()}
+    named = {name: read_value(value) for name, value in given.items() if value is not None}
+    return named | read_controls(args.control)

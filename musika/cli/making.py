@@ -80,6 +80,35 @@ def say_warnings(preset: Preset, score: Score, ending: str = "") -> None:
         print(f"musika: {ending} pads its ends: as a loop it is seamless in .wav or .flac only.", file=sys.stderr)
 
 
+def read_controls(texts: list[str]) -> dict[str, str | None]:
+    """Read what ``--control`` was given.
+
+    Args:
+        texts: Each ``NAME=VALUE``.
+
+    Returns:
+        Values by name; None for controls that are to be left out.
+
+    Raises:
+        UserError: If a text is no such pair.
+
+    >>> read_controls(["note-density=4", "tempo=none"])
+    {'note_density': '4', 'tempo': None}
+    """
+    controls = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UserError(f"--control takes NAME=VALUE, such as --control tempo=128. Received: {text!r}")
+        controls[name.strip().replace("-", "_")] = read_value(value.strip())
+    return controls
+
+
+def read_value(text: str) -> str | None:
+    """A control's value of the command line: None where it is ``none``."""
+    return None if text.lower() == "none" else text
+
+
 def output_paths(score: Score, out: str | None, count: int = 1) -> list[Path]:
     """Name the output files; drawn-up names never replace a file, given ones do.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 
-from musika.checks import UserError, check_choice, check_integer, check_number
+from musika.checks import check_choice, check_integer, check_number
 
 HELP = "sample points of a preset with short previews, for paths"
 _MOST = 1000
@@ -43,25 +42,20 @@ def run(args: argparse.Namespace) -> int:
         UserError: If an argument is out of range, the preset cannot be loaded or a file cannot be written.
     """
     from musika.audio.writing import OUTPUT_FORMATS
-    from musika.cli.making import load
+    from musika.cli.making import load, read_controls
     from musika.data.encode import check_output_folder
     from musika.gallery import PAGE, make_gallery
-    from musika.gan.coordinates import LARGEST_SEED, check_truncation
-    from musika.score import DRAWN_SEEDS, Score
+    from musika.gan.coordinates import LARGEST_SEED, check_truncation, draw_seed
+    from musika.score import Score
 
     check_integer(args.count, "count", 1, _MOST)
     check_number(args.seconds, "seconds", 0.1, _LONGEST_PREVIEW)
     check_truncation(args.truncation)
     check_number(args.wander, "wander", 0.0, 1.0)
     check_choice(args.format, "format", list(OUTPUT_FORMATS))
-    controls = {}
-    for text in args.control:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise UserError(f"--control takes NAME=VALUE, such as --control tempo=128. Received: {text!r}")
-        controls[name.strip().replace("-", "_")] = None if value.strip().lower() == "none" else value.strip()
+    controls = read_controls(args.control)
     seeds = [check_integer(seed, "seed", 0, LARGEST_SEED) for seed in args.seeds]
-    seeds = list(dict.fromkeys(seeds)) or [secrets.randbelow(DRAWN_SEEDS) for _ in range(args.count)]
+    seeds = list(dict.fromkeys(seeds)) or [draw_seed() for _ in range(args.count)]
     folder = check_output_folder(args.out)
     preset = load(Score(checkpoint=args.checkpoint))
     kinds = args.truncation, controls, args.format, args.wander

@@ -11,6 +11,8 @@ centred on an anchor, as in training.
 
 from __future__ import annotations
 
+import secrets
+
 import numpy as np
 
 from musika.checks import UserError, check_integer, check_number
@@ -21,7 +23,13 @@ STREAM_STYLE = 2
 STREAM_NOISE = 3
 LEAST_TRUNCATION = 0.1  # below this, drawing again until a value fits takes too long to be useful
 LARGEST_SEED = 2**63 - 1
+_DRAWN_SEEDS = 2**32  # a drawn seed is short enough to type
 _WORD = 2**64
+
+
+def draw_seed() -> int:
+    """Draw a seed that is short enough to type."""
+    return secrets.randbelow(_DRAWN_SEEDS)
 
 
 def counter_generator(seed: int, stream: int, index: int) -> np.random.Generator:
