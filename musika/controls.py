@@ -12,7 +12,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.curves import Curve, FunctionCurve, PointCurve, make_curve, points_curve
-from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, value_at_place
+from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since, value_at_place
 from musika.gan.coordinates import counter_generator
 from musika.settings import Config, ControlConfig
 
@@ -24,6 +24,7 @@ _EVENT_CHUNK = 64  # onsets whose places are drawn together
 # as asked for.
 _SILENT = 0.07
 _JITTER = 0.08
+_LOOK_BACK = 8.0  # places behind which an onset is forgotten
 _MOST_TIMES = 10.0  # a value so many times the learned range's end is no tempo or density at all
 
 
@@ -145,8 +146,10 @@ class PieceControls:
         for name, curve in self.curves.items():
             control = self._declared[name]
             if not control.clock:
-                events = self._events(name, curve, times) if control.events else np.zeros((0, EVENT_PARTS))
-                tracks[name] = ControlTrack(curve.at(times), events=events)
+                told = {"events": self._events(name, curve, times)} if control.events else {}
+                if control.decays:
+                    told["ages"] = self._ages(name, curve, times)
+                tracks[name] = ControlTrack(curve.at(times), **told)
                 continue
             values = curve.at(times) if tempo is None else np.full(len(times), tempo)
             bars = beats / control.beats_per_bar if control.beats_per_bar else np.full(len(times), np.nan)
@@ -159,6 +162,13 @@ class PieceControls:
         edges = curve.integral(times[:, None] + step * (np.arange(EVENT_PARTS + 1) / EVENT_PARTS - 0.5))
         places = event_places(self._seed, name, float(edges.min()), float(edges.max()))
         return np.diff(np.searchsorted(places, edges), axis=1).astype(float)
+
+    def _ages(self, name: str, curve: Curve, times: np.ndarray) -> np.ndarray:
+        """Seconds since the last onset at some times, by the density there; infinite after a long silence."""
+        positions = curve.integral(times)
+        places = event_places(self._seed, name, float(positions.min()) - _LOOK_BACK, float(positions.max()) + 1.0)
+        since = time_since(places, positions)
+        return np.where(since < _LOOK_BACK, since / np.maximum(curve.at(times), 1e-9), np.inf)
 
     def check_circular(self, seconds: float) -> None:
         """Check that curves end where they begin.

@@ -115,6 +115,8 @@ class ControlConfig:
         beats_per_bar: Beats in a bar of that clock; 0 where bars are not known.
         events: Whether its value is a number of onsets a second that drives an event clock: the generator is told where
             each onset falls.
+        decays: Time constants, in seconds, of traces that an onset leaves until the next one comes, for a control with
+            events: so the generator is also told how long ago the last onset was.
         drop: Share of the training examples in which it is left out, so that music can be made without it.
         drawn: Whether a piece that is not told its value draws one from its seed, within the learned range.
     """
@@ -131,6 +133,7 @@ class ControlConfig:
     clock: bool = False
     beats_per_bar: int = 0
     events: bool = False
+    decays: tuple[float, ...] = ()
     drop: float = 0.15
     drawn: bool = False
 
@@ -200,6 +203,8 @@ class GeneratorTrainingConfig:
         instance_noise: Standard deviation of the noise added to real and generated latents.
         mismatch: Weight of real latents that are told another example's controls and that the critic learns to refuse,
             so that it attends to the controls even while it finds other faults. Published: none.
+        control_loss: Weight, in the generator's loss, of how far the controls that an auxiliary network hears in generated
+            latents are from those that were asked for. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
             latents alike (half of the windows), so that it cannot learn a small folder by heart. Published: none.
         critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
@@ -229,6 +234,7 @@ class GeneratorTrainingConfig:
     penalty_certainty: float = 0.9
     instance_noise: float = 0.0
     mismatch: float = 0.0
+    control_loss: float = 0.0
     cutout: float = 0.0
     critic_first: int = 0
     frozen: tuple[str, ...] = ()

@@ -126,8 +126,8 @@ def test_what_a_sidecar_keeps_gives_the_same_controls(config):
     np.testing.assert_array_equal(first.condition(-10, 500), second.condition(-10, 500))
 
 
-def eventful(config):
-    density = dataclasses.replace(DENSITY, events=True)
+def eventful(config, **changes):
+    density = dataclasses.replace(DENSITY, events=True, **changes)
     return dataclasses.replace(config, generator=dataclasses.replace(config.generator, controls=(density,)))
 
 
@@ -149,6 +149,17 @@ def test_the_event_clock_counts_each_onset_once_in_its_own_quarter_of_a_step(con
     expected = np.histogram(controls.onsets(0.0, edges[-1]), edges)[0].reshape(steps, 4)
     assert counts.sum() == pytest.approx(expected.sum(), abs=1)
     assert np.abs(counts - expected).sum() <= 4  # an onset at an edge may round to either side
+
+
+def test_the_traces_of_a_piece_say_how_long_ago_the_last_onset_was(config):
+    config = eventful(config, decays=(0.4,))
+    controls = PieceControls(config, 7, {"note_density": 2.0})
+    traces = controls.condition(0, 400)[:, 11]
+    onsets = controls.onsets(-10.0, 60.0)
+    times = (np.arange(400) + 0.5) / config.latent_rate
+    age = times - onsets[np.searchsorted(onsets, times) - 1]
+    np.testing.assert_allclose(traces, np.exp(-age / 0.4), atol=1e-3)
+    np.testing.assert_array_equal(controls.condition(150, 40)[:, 11], traces[150:190])  # wherever one begins
 
 
 def test_onsets_of_a_stretch_are_those_of_the_whole_and_of_another_seed_others(config):

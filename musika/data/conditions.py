@@ -8,7 +8,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.data.annotation import Annotation
-from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls
+from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since
 from musika.settings import ControlConfig
 
 
@@ -68,7 +68,9 @@ def annotated_tracks(
         none = np.zeros(0)
         beats = clock_positions(annotation.beats, times) if control.clock else none
         bars = clock_positions(annotation.bars, times) if control.clock and control.beats_per_bar else none
-        tracks[control.name] = ControlTrack(values, beats, bars, _event_counts(control, annotation, steps, latent_rate))
+        events = _event_counts(control, annotation, steps, latent_rate)
+        ages = time_since(annotation.onsets, times) if len(events) else none
+        tracks[control.name] = ControlTrack(values, beats, bars, events, ages)
     return tracks
 
 

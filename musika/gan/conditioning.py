@@ -4,7 +4,8 @@ A number becomes its place in the learned range, from -1 to 1, with sine and cos
 values can be told apart, and a flag that says whether it is given; all are zero where it is not. A class becomes a
 column of its own. A tempo also drives the beat clock: cosine and sine of the beat's phase and of its double, the same
 of the bar's phase, each with a flag. Two patches made alone read the same clock, so they agree on the beat. A density
-of onsets drives an event clock: how many onsets fall into each quarter of a step, with a flag.
+of onsets drives an event clock: how many onsets fall into each quarter of a step, with a flag; and, where the control
+has decays, what is left of the last onset's trace by each of them, with a flag.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ class ControlTrack:
         beats: Position in beats, `(steps,)`; whole numbers are beats. Empty when the control is no clock.
         bars: Position in bars, `(steps,)`; empty likewise.
         events: Onsets in each part of a step, `(steps, EVENT_PARTS)`; empty when they are not known.
+        ages: Seconds since the last onset, `(steps,)`, infinite before the first; empty likewise.
     """
 
     values: np.ndarray
     beats: np.ndarray = field(default_factory=lambda: np.zeros(0))
     bars: np.ndarray = field(default_factory=lambda: np.zeros(0))
     events: np.ndarray = field(default_factory=lambda: np.zeros((0, EVENT_PARTS)))
+    ages: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 def check_controls(controls: tuple[ControlConfig, ...]) -> None:
@@ -68,6 +71,10 @@ def check_controls(controls: tuple[ControlConfig, ...]) -> None:
             raise UserError(f"{where}: low must be below high. Received: low={control.low}, high={control.high}")
         if control.clock and control.events:
             raise UserError(f"{where}: clock and events exclude each other. Received: both true")
+        if control.decays and not control.events:
+            raise UserError(f"{where}: decays need events: true. Received: decays={list(control.decays)}")
+        if any(decay <= 0 for decay in control.decays):
+            raise UserError(f"{where}: decays must be seconds above 0. Received: decays={list(control.decays)}")
         if (control.scaling == "log" or control.clock or control.events) and control.low <= 0:
             raise UserError(
                 f"{where}: a tempo, a density or a log scale needs low above 0. Received: low={control.low}"
@@ -90,7 +97,17 @@ def control_columns(control: ControlConfig) -> int:
     """
     if control.classes:
         return len(control.classes) + 1
-    return VALUE_COLUMNS + (2 * PHASE_COLUMNS if control.clock else 0) + (EVENT_COLUMNS if control.events else 0)
+    return sum(_widths(control))
+
+
+def _widths(control: ControlConfig) -> list[int]:
+    """Channels of each part of a number's control; the last of every part is its flag."""
+    return [
+        VALUE_COLUMNS,
+        *([PHASE_COLUMNS, PHASE_COLUMNS] if control.clock else []),
+        *([EVENT_COLUMNS] if control.events else []),
+        *([len(control.decays) + 1] if control.decays else []),
+    ]
 
 
 def condition_columns(config: Config) -> int:
@@ -103,6 +120,41 @@ def condition_columns(config: Config) -> int:
         The number of channels.
     """
     return sum(control_columns(control) for control in config.generator.controls)
+
+
+def flag_columns(controls: Sequence[ControlConfig]) -> np.ndarray:
+    """For every condition channel the one that says whether it is known.
+
+    Args:
+        controls: The controls.
+
+    Returns:
+        Numbers of channels, `(columns,)`; a flag stands for itself.
+
+    >>> flag_columns([ControlConfig("genre", classes=("calm", "loud")), ControlConfig("x")]).tolist()
+    [2, 2, 2, 8, 8, 8, 8, 8, 8]
+    """
+    widths: list[int] = []
+    for control in controls:
+        widths += [control_columns(control)] if control.classes else _widths(control)
+    return np.repeat(np.cumsum(widths) - 1, widths).astype(np.int32)
+
+
+def time_since(marks: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """How long ago the last of some marks was.
+
+    Args:
+        marks: Times in seconds, rising.
+        times: Times in seconds.
+
+    Returns:
+        Seconds, of the shape of ``times``; infinite before the first mark.
+
+    >>> time_since(np.array([1.0, 2.0]), np.array([0.5, 1.0, 2.5])).tolist()
+    [inf, 0.0, 0.5]
+    """
+    last = np.concatenate([[-np.inf], marks])[np.searchsorted(marks, times, side="right")]
+    return times - last
 
 
 def place_in_range(control: ControlConfig, values: np.ndarray) -> np.ndarray:
@@ -179,6 +231,10 @@ def encode_control(control: ControlConfig, track: ControlTrack) -> np.ndarray:
         counts = track.events if len(track.events) else np.zeros((steps, EVENT_PARTS))
         columns += [*np.minimum(counts, _MOST_EVENTS).T, np.ones(steps)]
         known += [np.full(steps, len(track.events) > 0)] * EVENT_COLUMNS
+    if control.decays:
+        ages = track.ages if len(track.ages) else np.full(steps, np.inf)
+        columns += [*(np.exp(-ages / decay) for decay in control.decays), np.ones(steps)]
+        known += [np.full(steps, len(track.ages) > 0)] * (len(control.decays) + 1)
     return np.where(np.stack(known, axis=1), np.stack(columns, axis=1), 0.0).astype(np.float32)
 
 

@@ -18,6 +18,7 @@ from musika.audio.stereo import to_mid_side
 from musika.checks import UserError, check_integer, check_number
 from musika.config import Config, GeneratorTrainingConfig, load_config
 from musika.data.crops import LatentCrops, LatentData, Normalisation, load_latent_data
+from musika.gan.auxiliary import ControlDistance, build_auxiliary
 from musika.gan.conditioning import without_unknown_bars
 from musika.gan.critic import build_critic
 from musika.gan.generator import build_generator
@@ -77,17 +78,23 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
-    for name in ("penalty_max", "penalty_step", "instance_noise", "mismatch"):
+    for name in ("penalty_max", "penalty_step", "instance_noise", "mismatch", "control_loss"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
 
 
-def build_gan(config: Config, start: Preset | None = None, xla: bool = False) -> LatentGan:
+def build_gan(
+    config: Config,
+    start: Preset | None = None,
+    xla: bool = False,
+    conditions: list[np.ndarray] | None = None,
+) -> LatentGan:
     """Build the networks of a training.
 
     Args:
         config: The resolved config.
         start: A preset whose generator is trained further.
         xla: Whether TensorFlow compiles the step by XLA, if a single card trains.
+        conditions: The control channels of the training music, `(steps, columns)` each; a control loss needs them.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -97,10 +104,13 @@ def build_gan(config: Config, start: Preset | None = None, xla: bool = False) ->
     dtype = precision_of(settings)
     generator, critic = build_generator(config, dtype=dtype), build_critic(config, dtype=dtype)
     average = build_generator(config, dtype="float32")
+    auxiliary = distance = None
+    if settings.control_loss > 0 and config.generator.controls and conditions:
+        auxiliary, distance = build_auxiliary(config, dtype=dtype), ControlDistance(config, conditions)
     if start is not None and start.generator is not None:
-        _load_start(generator, critic, start)
+        _load_start(generator, critic, auxiliary, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
-    return LatentGan(generator, critic, average, settings, xla and replicas() == 1)
+    return LatentGan(generator, critic, average, settings, xla and replicas() == 1, auxiliary, distance)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
@@ -118,11 +128,12 @@ def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
             layer.trainable = False
 
 
-def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> None:
+def _load_start(generator: keras.Model, critic: keras.Model, auxiliary: keras.Model | None, start: Preset) -> None:
     """Take over a preset's generator, and what else is there of its training.
 
     An imported preset may hold the generator as it was trained (not averaged) and its critic; a preset that lies in the
-    run that trained it has the run's critic. A critic of other sizes is left: a new one learns quickly.
+    run that trained it has the run's critic, and its auxiliary network. Those of other sizes are left: new ones learn
+    quickly.
     """
     if start.generator is not None:
         take_over_weights(generator, start.generator)
@@ -133,12 +144,14 @@ def _load_start(generator: keras.Model, critic: keras.Model, start: Preset) -> N
     if networks:
         load_weights(networks, start.folder / TRAINING_WEIGHTS)
         return
-    path = start.folder.parent / "last" / "critic.weights.h5"
-    if path.is_file():
-        with contextlib.suppress(OSError, ValueError, KeyError, UserError):
-            before = build_critic(start.config)
-            before.load_weights(str(path))
-            take_over_weights(critic, before)
+    builders = {"critic": (critic, build_critic), "auxiliary": (auxiliary, build_auxiliary)}
+    for name, (network, build) in builders.items():
+        path = start.folder.parent / "last" / f"{name}.weights.h5"
+        if network is not None and path.is_file():
+            with contextlib.suppress(OSError, ValueError, KeyError, UserError):
+                before = build(start.config)
+                before.load_weights(str(path))
+                take_over_weights(network, before)
 
 
 def _new_config(config: str | Path | Config, codec: Preset, start: Preset | None, changes: dict[str, Any]) -> Config:
@@ -247,7 +260,7 @@ def train_generator(
         resolved = dataclasses.replace(resolved, generator=dataclasses.replace(resolved.generator, controls=controls))
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset) | (notes or {}))
     with side_by_side(run.config.generator_training.batch_size, say):
-        gan = build_gan(run.config, start_preset, xla)
+        gan = build_gan(run.config, start_preset, xla, latents.conditions)
     statistics = _prepare(latents, run.config, codec_preset)
     settings = run.config.generator
     crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)

@@ -16,6 +16,7 @@ import keras
 from keras import ops
 
 from musika.config import GeneratorTrainingConfig
+from musika.gan.auxiliary import ControlDistance
 from musika.training.adversarial import fake_hinge, generator_hinge, real_hinge
 from musika.training.autodiff import (
     apply_gradients,
@@ -77,6 +78,7 @@ class LatentGan(keras.Model):
         generator: The trained generator.
         critic: The trained critic.
         average: The averaged generator.
+        auxiliary: Hears controls in latents; None when the settings have no control loss.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
     """
@@ -88,6 +90,8 @@ class LatentGan(keras.Model):
         average: keras.Model,
         settings: GeneratorTrainingConfig,
         xla: bool = False,
+        auxiliary: keras.Model | None = None,
+        control_distance: ControlDistance | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -97,9 +101,12 @@ class LatentGan(keras.Model):
             average: A second generator of the same shapes; its weights are set to the generator's.
             settings: The training's settings.
             xla: Whether TensorFlow compiles the step by XLA: slower on a CPU (28 s to compile, then twice the time).
+            auxiliary: Built by ``build_auxiliary``, for a control loss.
+            control_distance: What it learns by, and the generator by it.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
+        self.auxiliary, self._control_distance = auxiliary, control_distance
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -108,6 +115,7 @@ class LatentGan(keras.Model):
         average.trainable = False
         self.generator_optimizer = self._optimizer(generator)
         self.critic_optimizer = self._optimizer(critic)
+        self.auxiliary_optimizer = None if auxiliary is None else self._optimizer(auxiliary)
         self.built = True
         self.compile(optimizer=None, jit_compile=xla)
 
@@ -120,13 +128,15 @@ class LatentGan(keras.Model):
 
     @property
     def networks(self) -> dict[str, keras.Model]:
-        """The three networks by the names that they are saved under."""
-        return {"generator": self.generator, "critic": self.critic, "average": self.average}
+        """The networks by the names that they are saved under."""
+        networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
+        return networks if self.auxiliary is None else networks | {"auxiliary": self.auxiliary}
 
     @property
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
-        """The two optimisers by the names that they are saved under."""
-        return {"generator": self.generator_optimizer, "critic": self.critic_optimizer}
+        """The optimisers by the names that they are saved under."""
+        optimizers = {"generator": self.generator_optimizer, "critic": self.critic_optimizer}
+        return optimizers if self.auxiliary is None else optimizers | {"auxiliary": self.auxiliary_optimizer}
 
     @property
     def steps_done(self) -> int:
@@ -134,13 +144,13 @@ class LatentGan(keras.Model):
         return int(ops.convert_to_numpy(self.critic_optimizer.iterations.value))
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate of both networks.
+        """Set the learning rate of all networks.
 
         Args:
             rate: The rate of the next steps.
         """
-        self.generator_optimizer.learning_rate.assign(rate)
-        self.critic_optimizer.learning_rate.assign(rate)
+        for optimizer in self.optimizers.values():
+            optimizer.learning_rate.assign(rate)
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Make windows by the averaged generator.
@@ -172,6 +182,7 @@ class LatentGan(keras.Model):
             [real + fake for real, fake in zip(real_side, fake_side, strict=True)],
             self.critic.trainable_variables,
         )
+        controls_logs = self._hear_controls(batch)
         if self.settings.critic_first:
             open_gate = ops.cast(self.generator_optimizer.iterations.value >= self.settings.critic_first, "float32")
             toward_critic = [gradient * open_gate for gradient in toward_critic]
@@ -183,6 +194,7 @@ class LatentGan(keras.Model):
             "generator_loss": fake_losses[1] * copies,
             **real_logs,
             **fake_logs,
+            **controls_logs,
             "penalty_factor": self.penalty_factor.value + 0.0,  # a number of its own, not the variable
         }
 
@@ -237,10 +249,29 @@ class LatentGan(keras.Model):
             if "fake_noise" in batch:
                 fake = fake + batch["fake_noise"]
             scores = self._score(fake, batch.get("conditions"))
-            losses = [0.5 * fake_hinge(scores) / replicas(), generator_hinge(scores) / replicas()]
-            return losses, {"fake_score": ops.mean(scores)}
+            logs = {"fake_score": ops.mean(scores)}
+            toward_critic = generator_hinge(scores)
+            if self.auxiliary is not None:
+                logs["control_generated"] = self._control_distance(
+                    self.auxiliary(fake, training=True), batch["conditions"]
+                )
+                toward_critic = toward_critic + self.settings.control_loss * logs["control_generated"]
+            return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs
 
         return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])
+
+    def _hear_controls(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One step of the auxiliary network on real latents, if there is one: scalars by name."""
+        if self.auxiliary is None:
+            return {}
+
+        def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
+            loss = self._control_distance(self.auxiliary(batch["real"], training=True), batch["conditions"])
+            return loss / replicas(), {"control_real": loss}
+
+        _, logs, found = gradients(loss_function, self.auxiliary.trainable_variables)
+        apply_gradients(self.auxiliary_optimizer, found, self.auxiliary.trainable_variables)
+        return logs
 
     @staticmethod
     def _windows(network: keras.Model, coordinates: Tensor, noise: Tensor, training: bool = False) -> Tensor:

@@ -70,3 +70,16 @@ def test_the_event_clock_of_training_counts_onsets_where_they_fall():
     assert columns[:, :4].sum() == 4
     unheard = Annotation("a", "labels", RATE, 80, controls={"note_density": 2.0})
     assert not annotated_condition([control], unheard, 80, RATE)[:, 6:].any()
+
+
+def test_the_traces_of_training_say_how_long_ago_the_last_onset_was():
+    control = ControlConfig("note_density", low=0.5, high=8.0, per="step", events=True, decays=(0.1, 0.4))
+    known = Annotation("a", "labels", RATE, 80, controls={"note_density": 2.0}, onsets=np.array([1.0, 2.0]))
+    traces = annotated_condition([control], known, 80, RATE)[:, 11:]
+    times = (np.arange(80) + 0.5) / RATE
+    age = np.where(times < 1.0, np.inf, np.where(times < 2.0, times - 1.0, times - 2.0))
+    np.testing.assert_allclose(traces[:, 0], np.exp(-age / 0.1), atol=1e-6)
+    np.testing.assert_allclose(traces[:, 1], np.exp(-age / 0.4), atol=1e-6)
+    assert (traces[:, 2] == 1).all()
+    unheard = Annotation("a", "labels", RATE, 80, controls={"note_density": 2.0})
+    assert not annotated_condition([control], unheard, 80, RATE)[:, 11:].any()

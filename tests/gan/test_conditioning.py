@@ -117,3 +117,10 @@ def test_bars_are_played_only_where_training_music_had_some():
     for track, expected in ((with_bars, 4), (without, 0)):
         conditions = [encode_controls(controls, {"tempo": item}, 8) for item in (without, track)]
         assert [control.beats_per_bar for control in without_unknown_bars(controls, conditions)] == [0, expected]
+
+
+def test_decays_need_events_and_time():
+    with pytest.raises(UserError, match=r"decays need events: true. Received: decays=\[0.1\]"):
+        check_controls((ControlConfig("x", low=1, high=2, decays=(0.1,)),))
+    with pytest.raises(UserError, match="decays must be seconds above 0"):
+        check_controls((ControlConfig("x", low=1, high=2, events=True, decays=(0.0,)),))

@@ -13,10 +13,11 @@ from toy_gan import toy_batches, toy_config, toy_gan, toy_latents, weights_of
 
 from musika.checks import UserError
 from musika.data.crops import LatentCrops, swap_sides
+from musika.gan.conditioning import ControlTrack, encode_controls
 from musika.settings import ControlConfig
 from musika.training.batches import GanBatches, draw_cutouts
 from musika.training.generator_training import build_gan, check_settings, precision_of
-from musika.training.latent_gan import join_patches, split_windows
+from musika.training.latent_gan import LatentGan, join_patches, split_windows
 from musika.training.run import save_state
 
 ROOT = Path(__file__).parents[2]
@@ -371,3 +372,42 @@ def test_a_critic_is_taught_to_refuse_real_music_that_is_told_other_controls():
     expected = np.maximum(0.0, 1.0 + scores[told]).mean()
     assert float(gan._mismatch_loss(real, conditions)) == pytest.approx(expected, rel=1e-4)
     assert float(gan._mismatch_loss(real, 0.0 * conditions)) == 0.0
+
+
+def heard_gan(control_loss=1.0, **training):
+    """`controlled_gan` with an auxiliary network, on tempo channels as they are: told ones have their flags."""
+    config = toy_config(control_loss=control_loss, **training)
+    tempo = ControlConfig("tempo", low=90, high=160, clock=True, drop=0.0)
+    config = dataclasses.replace(config, generator=dataclasses.replace(config.generator, controls=(tempo,)))
+    beats = np.arange(300) / 5.0
+    conditions = encode_controls((tempo,), {"tempo": ControlTrack(np.full(300, 129.0), beats)}, 300)
+    latents = toy_latents()
+    latents[:, :2] = 2.0 * conditions[:, 6:8]  # the beat can be heard
+    crops = LatentCrops([latents], config.generator.window_latents, conditions=[conditions])
+    gan = build_gan(config, conditions=[conditions])
+    return GanBatches(crops, config, gan.generator.noise_layers), gan
+
+
+@pytest.mark.slow
+def test_the_auxiliary_network_learns_to_hear_controls_and_the_generator_to_have_them_heard():
+    batches, gan = heard_gan(control_loss=20.0, batch_size=8, learning_rate=5e-3)
+    logs = [one_step(gan, batches, step) for step in range(60)]
+    assert logs[0]["control_real"] > 0.9
+    assert np.mean([log["control_real"] for log in logs[-5:]]) < 0.3
+    assert np.mean([log["control_generated"] for log in logs[-5:]]) < 0.8
+
+
+def test_the_control_loss_reaches_the_generator_by_its_weight_alone():
+    batches, gan = heard_gan(penalty_max=0.0)
+    first = one_step(gan, batches)
+    _, same = heard_gan(penalty_max=0.0)
+    without = LatentGan(same.generator, same.critic, same.average, same.settings)
+    alone = one_step(without, batches)
+    assert first["generator_loss"] == pytest.approx(alone["generator_loss"] + first["control_generated"], rel=1e-4)
+    assert first["critic_loss"] == pytest.approx(alone["critic_loss"], rel=1e-5)
+    assert "control_generated" not in alone and set(without.networks) == {"generator", "critic", "average"}
+    assert set(gan.networks) == set(gan.optimizers) | {"average"} == {"generator", "critic", "average", "auxiliary"}
+
+
+def test_a_control_loss_needs_controls():
+    assert build_gan(toy_config(control_loss=1.0)).auxiliary is None
