@@ -203,8 +203,10 @@ class GeneratorTrainingConfig:
         instance_noise: Standard deviation of the noise added to real and generated latents.
         mismatch: Weight of real latents that are told another example's controls and that the critic learns to refuse,
             so that it attends to the controls even while it finds other faults. Published: none.
-        control_loss: Weight, in the generator's loss, of how far the controls that an auxiliary network hears in generated
-            latents are from those that were asked for. Published: none.
+        control_loss: Weight, in the generator's loss, of how far the controls that an auxiliary network hears in
+            generated latents are from those that were asked for. Published: none.
+        critic_joints: With a compact codec, how many of level 1's leading principal components the critic compares
+            between the end of one latent step and the beginning of the next. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
             latents alike (half of the windows), so that it cannot learn a small folder by heart. Published: none.
         critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
@@ -235,6 +237,7 @@ class GeneratorTrainingConfig:
     instance_noise: float = 0.0
     mismatch: float = 0.0
     control_loss: float = 0.0
+    critic_joints: int = 0
     cutout: float = 0.0
     critic_first: int = 0
     frozen: tuple[str, ...] = ()

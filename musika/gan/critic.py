@@ -34,6 +34,18 @@ def critic_blocks(small: bool) -> tuple[tuple[int, int], ...]:
     return BLOCKS[:4] if small else BLOCKS
 
 
+def joint_columns(config: Config) -> int:
+    """Channels beside the critic's latents that say how their steps meet; 0 without them.
+
+    Args:
+        config: The config; ``generator_training.critic_joints`` matters.
+
+    Returns:
+        The number of channels.
+    """
+    return 2 * config.generator_training.critic_joints
+
+
 def _residual_block(features: Any, channels: int, kernel: int, name: str, dtype: str | None) -> Any:
     """Two leaky convolutions, the second halving the steps, plus an average-pooled shortcut."""
     inside = convolution(features.shape[-1], kernel, f"{name}_inside", dtype=dtype)(features)
@@ -55,7 +67,8 @@ def build_critic(config: Config, dtype: str | None = None) -> keras.Model:
 
     Returns:
         A model from latents `(batch, window_latents, 2 * latent_channels)` to judgements `(batch, 1)`, float32; with
-        controls from `[latents, conditions (batch, window_latents, control columns)]`. Its ``noise_layers`` is 0.
+        controls from `[latents, conditions (batch, window_latents, control columns)]`. Joints, if there are any, stand
+        beside the latents. Its ``noise_layers`` is 0.
 
     Raises:
         UserError: If the config's sizes do not fit together.
@@ -63,10 +76,13 @@ def build_critic(config: Config, dtype: str | None = None) -> keras.Model:
     settings = config.generator
     coarse_steps(config)
     base = settings.base_channels
-    latents = keras.Input((settings.window_latents, 2 * config.codec.latent_channels), name="latents")
+    channels = 2 * config.codec.latent_channels
+    latents = keras.Input((settings.window_latents, channels + joint_columns(config)), name="latents")
     columns = condition_columns(config)
     conditions = keras.Input((settings.window_latents, columns), name="conditions") if columns else None
-    seen = latents if conditions is None else ops.concatenate([latents, conditions], axis=-1)
+    # Joints come last, so that a critic which grew up without them can go on with them.
+    parts = [latents[..., :channels], conditions, latents[..., channels:] if joint_columns(config) else None]
+    seen = ops.concatenate([part for part in parts if part is not None], axis=-1)
     features = convolution(3 * base, 4, "input", stride=2, dtype=dtype)(seen)
     features = ops.leaky_relu(features, SLOPE)
     for index, (width, kernel) in enumerate(critic_blocks(settings.small)):

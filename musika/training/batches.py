@@ -87,11 +87,22 @@ class GanBatches:
         Returns:
             ``coordinates`` and ``noise``, float32, window by window; with controls as those of random real windows.
         """
-        conditions = None
-        if self.config.generator.controls:
-            crops = counter_generator(self.config.generator_training.seed, STREAM_CROPS + shift, step)
-            conditions = self.crops.draw(crops, count)[1]
+        conditions = self.real(step, count, shift)[1] if self.config.generator.controls else None
         return self._inputs(step, count, shift, conditions)
+
+    def real(self, step: int, count: int, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The real windows that a step's controls are those of.
+
+        Args:
+            step: The step.
+            count: Number of windows.
+            shift: Added to the streams' numbers.
+
+        Returns:
+            Windows `(count, window, channels)` and their control channels.
+        """
+        crops = counter_generator(self.config.generator_training.seed, STREAM_CROPS + shift, step)
+        return self.crops.draw(crops, count)
 
     def _inputs(self, step: int, count: int, shift: int, conditions: np.ndarray | None) -> dict[str, np.ndarray]:
         """Coordinates, with the conditions beside them, and noise."""

@@ -72,8 +72,8 @@ class GeneratorSaves:
         self.normalisation = statistics
         self._statistics = None if statistics is None else (statistics.mean, statistics.std)
         mid_side = run.config.generator.mid_side
-        self._held_out = _moments(latents.held_out, mid_side)
-        self._trained = _moments(latents.training, mid_side)
+        enough = sum(len(part) for part in latents.held_out) > 1
+        self._held_out = _moments(latents.held_out, mid_side) if enough else None
         self._bar: ProgressBar | None = None
         self._writer = ScalarWriter(run.folder / "scalars")
         mean, std = self._statistics or (np.float32(0.0), np.float32(1.0))
@@ -147,25 +147,24 @@ class GeneratorSaves:
             self._write_sample(step)
 
     def measure(self) -> dict[str, float]:
-        """The Fréchet distance to held-out latents: of generated ones and, for comparison, of training ones.
+        """The Fréchet distance to held-out latents: of generated windows and, for comparison, of as many real ones.
 
         Returns:
-            ``frechet_generated`` and ``frechet_training``; nothing when nothing is held out.
+            ``frechet_generated`` and ``frechet_training``, whose windows are those of the training music that the
+            generated ones have their controls from; nothing when nothing is held out.
         """
-        if self._held_out is None or self._trained is None:
+        if self._held_out is None:
             return {}
-        made = []
+        made: list[np.ndarray] = []
+        real: list[np.ndarray] = []
         for index in range(SCORED_WINDOWS // SCORED_BATCH):
             inputs = self._batches.inputs(index, SCORED_BATCH, STREAM_SHIFT)
             windows = self.gan([inputs["coordinates"], inputs["noise"]])
             made.extend(keras.ops.convert_to_numpy(windows))
-        generated = _moments(made, self.run.config.generator.mid_side)
-        if generated is None:
-            return {}
-        return {
-            "frechet_generated": frechet_distance(*generated, *self._held_out),
-            "frechet_training": frechet_distance(*self._trained, *self._held_out),
-        }
+            real.extend(self._batches.real(index, SCORED_BATCH, STREAM_SHIFT)[0])
+        moments = {"frechet_generated": made, "frechet_training": real}
+        mid_side = self.run.config.generator.mid_side
+        return {name: frechet_distance(*_moments(part, mid_side), *self._held_out) for name, part in moments.items()}
 
     def _write_sample(self, step: int) -> None:
         """Render the beginning of a piece, the same one at every save."""
@@ -240,9 +239,7 @@ def _name(path: str | None) -> str | None:
     return given.parent.name if given.name == "preset" else given.name
 
 
-def _moments(sequences: list[np.ndarray], mid_side: bool) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean and covariance of the steps of latent sequences, both ways round in stereo; None when there are too few."""
-    if sum(len(part) for part in sequences) < 2:
-        return None
+def _moments(sequences: list[np.ndarray], mid_side: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the steps of latent sequences, both ways round in stereo."""
     steps = np.concatenate(sequences)
     return mean_and_covariance(np.concatenate([steps, swap_sides(steps, mid_side)]))

@@ -27,6 +27,7 @@ from musika.training.autodiff import accelerated, replicas
 from musika.training.batches import GanBatches
 from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
+from musika.training.joints import measure_joints
 from musika.training.latent_gan import LatentGan
 from musika.training.run import Run
 from musika.training.several import side_by_side
@@ -73,7 +74,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
-    for name in ("critic_first", "patience"):
+    for name in ("critic_first", "critic_joints", "patience"):
         check_integer(getattr(settings, name), f"generator_training.{name}", 0, 10**9)
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
@@ -87,6 +88,7 @@ def build_gan(
     start: Preset | None = None,
     xla: bool = False,
     conditions: list[np.ndarray] | None = None,
+    joints: np.ndarray | None = None,
 ) -> LatentGan:
     """Build the networks of a training.
 
@@ -95,6 +97,7 @@ def build_gan(
         start: A preset whose generator is trained further.
         xla: Whether TensorFlow compiles the step by XLA, if a single card trains.
         conditions: The control channels of the training music, `(steps, columns)` each; a control loss needs them.
+        joints: From ``measure_joints``, if the critic is shown them.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -110,7 +113,7 @@ def build_gan(
     if start is not None and start.generator is not None:
         _load_start(generator, critic, auxiliary, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
-    return LatentGan(generator, critic, average, settings, xla and replicas() == 1, auxiliary, distance)
+    return LatentGan(generator, critic, average, settings, xla and replicas() == 1, auxiliary, distance, joints)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
@@ -259,9 +262,11 @@ def train_generator(
         controls = without_unknown_bars(resolved.generator.controls, latents.conditions)
         resolved = dataclasses.replace(resolved, generator=dataclasses.replace(resolved.generator, controls=controls))
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset) | (notes or {}))
-    with side_by_side(run.config.generator_training.batch_size, say):
-        gan = build_gan(run.config, start_preset, xla, latents.conditions)
     statistics = _prepare(latents, run.config, codec_preset)
+    count = run.config.generator_training.critic_joints
+    joints = measure_joints(codec_preset.codec, statistics, latents.training, count) if count else None
+    with side_by_side(run.config.generator_training.batch_size, say):
+        gan = build_gan(run.config, start_preset, xla, latents.conditions, joints)
     settings = run.config.generator
     crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)
     batches = GanBatches(crops, run.config, gan.generator.noise_layers)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from musika.config import GeneratorTrainingConfig
@@ -28,6 +29,7 @@ from musika.training.autodiff import (
     without_gradients,
 )
 from musika.training.ema import ema_decay, update_average
+from musika.training.joints import with_joints
 from musika.training.penalty import next_factor, squared_slope
 
 Tensor = Any
@@ -92,6 +94,7 @@ class LatentGan(keras.Model):
         xla: bool = False,
         auxiliary: keras.Model | None = None,
         control_distance: ControlDistance | None = None,
+        joints: np.ndarray | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -103,10 +106,13 @@ class LatentGan(keras.Model):
             xla: Whether TensorFlow compiles the step by XLA: slower on a CPU (28 s to compile, then twice the time).
             auxiliary: Built by ``build_auxiliary``, for a control loss.
             control_distance: What it learns by, and the generator by it.
+            joints: From ``measure_joints``, for a critic that is shown them.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
-        self.auxiliary, self._control_distance = auxiliary, control_distance
+        self.auxiliary: Any = auxiliary
+        self._control_distance: Any = control_distance
+        self._joints = joints
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -175,7 +181,9 @@ class LatentGan(keras.Model):
         batch = {name: ops.convert_to_tensor(value) for name, value in data[0].items()}
         # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
         # penalty, and only the generated one is shared with the generator.
-        real_loss, real_logs, real_side = self._real_side(batch["real"], batch.get("conditions"))
+        real_loss, real_logs, real_side = self._real_side(
+            self._shown(batch["real"]), batch.get("conditions")
+        )
         fake_losses, fake_logs, (fake_side, toward_critic) = self._fake_side(batch)
         apply_gradients(
             self.critic_optimizer,
@@ -248,7 +256,7 @@ class LatentGan(keras.Model):
                 fake = fake * batch["fake_mask"]
             if "fake_noise" in batch:
                 fake = fake + batch["fake_noise"]
-            scores = self._score(fake, batch.get("conditions"))
+            scores = self._score(self._shown(fake), batch.get("conditions"))
             logs = {"fake_score": ops.mean(scores)}
             toward_critic = generator_hinge(scores)
             if self.auxiliary is not None:
@@ -277,6 +285,10 @@ class LatentGan(keras.Model):
     def _windows(network: keras.Model, coordinates: Tensor, noise: Tensor, training: bool = False) -> Tensor:
         """Make the two patches of each window apart and join them."""
         return join_patches(network([split_windows(coordinates), split_windows(noise)], training=training))
+
+    def _shown(self, windows: Tensor) -> Tensor:
+        """Latents as the critic is shown them: with their joints, if it is to see them."""
+        return windows if self._joints is None else with_joints(windows, self._joints)
 
     def _score(self, windows: Tensor, conditions: Tensor | None) -> Tensor:
         """The critic's scores in single precision."""

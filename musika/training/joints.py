@@ -1,0 +1,81 @@
+"""Joints: how the last frame of one latent step meets the first frame of the next, as the critic is shown it.
+
+Latents that look alike can still differ in what is heard between their steps: a tail that should fade evenly is struck
+again when the next step begins a few decibels louder than the last one ended. These differences are a small part of the
+latents' own distances, so the critic is given them as channels of their own. They follow from the principal components
+of the compact codec, without decoding anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from musika.autoencoder.codec import Codec
+from musika.checks import UserError
+from musika.data.crops import Normalisation
+
+Tensor = Any
+
+_MOST_STEPS = 100_000  # by which the scale of joints is measured
+
+
+def measure_joints(
+    codec: Codec, statistics: Normalisation | None, sequences: Sequence[np.ndarray], count: int
+) -> np.ndarray:
+    """Measure how joints are computed from latents.
+
+    Args:
+        codec: A compact codec.
+        statistics: How the latents were normalised, if they were.
+        sequences: The (normalised) training latents, `(steps, 2 * latent_channels)` each.
+        count: Leading principal components of level 1 that are compared, of each channel.
+
+    Returns:
+        Float32 matrices `(2, 2 * latent_channels, 2 * count)` for a step and for the next one. The joints of training
+        music have the mean square 1.
+
+    Raises:
+        UserError: If the codec is not compact.
+    """
+    if codec.config.codec.architecture != "compact":
+        raise UserError(
+            "generator_training.critic_joints needs a compact codec. "
+            f"Received: architecture={codec.config.codec.architecture!r}. Set critic_joints to 0."
+        )
+    frames, channels = codec.config.codec.frames_per_latent, codec.config.codec.latent_channels
+    patches = codec.networks["level2_decoder"].components
+    basis = keras.ops.convert_to_numpy(patches.basis) * keras.ops.convert_to_numpy(patches.scale)
+    basis = basis.reshape(frames, -1, channels)
+    sizes = keras.ops.convert_to_numpy(codec.networks["level1_decoder"].components.scale)[:count, None]
+    one_side = np.stack([-(basis[-1, :count] * sizes).T, (basis[0, :count] * sizes).T])
+    matrices = np.zeros((2, 2 * channels, 2 * one_side.shape[-1]))
+    for index in range(2):
+        matrices[index] = np.kron(np.eye(2), one_side[index])
+    if statistics is not None:
+        matrices *= statistics.std[:, None]
+    total, steps = np.zeros(matrices.shape[-1]), 0
+    for sequence in sequences:
+        joints = sequence[:-1] @ matrices[0] + sequence[1:] @ matrices[1]
+        total, steps = total + np.square(joints).sum(axis=0), steps + len(joints)
+        if steps > _MOST_STEPS:
+            break
+    return (matrices / np.sqrt(total / max(steps, 1) + 1e-12)).astype(np.float32)
+
+
+def with_joints(windows: Tensor, matrices: np.ndarray) -> Tensor:
+    """Put the joints of windows beside their latents.
+
+    Args:
+        windows: `(batch, window, 2 * latent_channels)`.
+        matrices: From `measure_joints`.
+
+    Returns:
+        `(batch, window, 2 * latent_channels + joints)`; a window's last step has joints of 0.
+    """
+    joints = ops.matmul(windows[:, :-1], matrices[0]) + ops.matmul(windows[:, 1:], matrices[1])
+    return ops.concatenate([windows, ops.pad(joints, [[0, 0], [0, 1], [0, 0]])], axis=-1)
