@@ -55,8 +55,8 @@ def decode_circular(codec: Codec, latents: Floats, noise_seed: int | None) -> Fl
         return latents[np.arange(first, first + count) % steps]
 
     blocks = iter(range(math.ceil(steps / BLOCK_STEPS)))
-    for block, (first, second) in codec.decoded_blocks(source, blocks, noise_seed):
+    for block, parts in codec.decoded_blocks(source, blocks, noise_seed):
         begin = block * BLOCK_STEPS * config.codec.frames_per_latent
-        wave = codec.synthesise(first[:, : frames - begin], second[:, : frames - begin])
+        wave = codec.synthesise(tuple(part[:, : frames - begin] for part in parts))
         add_around(circle, begin * hop - config.spectral.overlap, wave)
     return circle

@@ -105,6 +105,18 @@ class SoftFloor:
         above = ops.exp(ops.minimum(ops.multiply(value, self.inverse_weights), 12.0)) * (1.0 / floor) - 1.0
         return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale * factor)
 
+    def amplitude(self, value: np.ndarray) -> np.ndarray:
+        """`backward` in NumPy."""
+        above = value * self.inverse_weights
+        np.exp(np.minimum(above, np.float32(12.0), out=above), out=above)
+        above *= np.float32(math.exp(-self.floor))
+        above -= np.float32(1.0)
+        root = above * above
+        root += np.float32(0.01)
+        above += np.sqrt(root, out=root)
+        above *= self.amplitude_scale
+        return above
+
     def level(self, amplitude: Any) -> Any:
         """Scaled log-magnitudes of amplitudes."""
         return (ops.log(amplitude) - self.offset) * (1.0 / self.scale)
@@ -249,37 +261,55 @@ class Level1Decoder(_Network):
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
-        weighted, cosine, sine = self._heads(level1)
+        weighted, cosine, sine = self.heads(level1)
         factor = ops.multiply(ops.rsqrt(cosine * cosine + sine * sine + 1e-6), self.turn)
         phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
         return self.soft_floor.level(self.soft_floor.backward(weighted)), phasor
 
-    def spectrum(self, level1: Any) -> tuple[Any, Any]:
-        """Real and imaginary part of the spectrum, without the detour over log-magnitudes.
+    def compose(self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
+        """Make the spectrum of what `heads` gives, in NumPy: a few frames at a time stay in the processor's cache.
+
+        Args:
+            weighted: Weighted levels of some frames, `(..., bins)` float32, as from `heads`.
+            cosine: One part of the phasors, likewise.
+            sine: The other part.
+
+        Returns:
+            Spectrum `(..., bins)`, complex64.
+        """
+        length = cosine * cosine
+        length += sine * sine
+        length += np.float32(1e-6)
+        amplitude = self.soft_floor.amplitude(weighted)
+        amplitude /= np.sqrt(length, out=length)
+        amplitude *= self.turn
+        spectrum = np.empty(weighted.shape, np.complex64)
+        np.multiply(amplitude, cosine, out=spectrum.real)
+        np.multiply(amplitude, sine, out=spectrum.imag)
+        return spectrum
+
+    def heads(self, level1: Any, margin: int = 0) -> tuple[Any, Any, Any]:
+        """Weighted levels and the unnormalised phasor's two parts.
 
         Args:
             level1: Level-1 latents `(batch, frames, level1_channels)`.
+            margin: Frames at either end that are context only.
 
         Returns:
-            Two tensors `(batch, frames, bins)`, float32.
+            Three tensors `(batch, frames - 2 * margin, bins)`, float32.
         """
-        weighted, cosine, sine = self._heads(level1)
-        factor = self.soft_floor.backward(weighted, self.turn) * ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
-        return factor * cosine, factor * sine
-
-    def _heads(self, level1: Any) -> tuple[Any, Any, Any]:
-        """Weighted levels and the unnormalised phasor's two parts."""
         hidden = self.first(ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype))
         frames, width = hidden.shape[1], hidden.shape[2]
         position = ops.tile(self.position, (frames // self.frames_per_latent, 1))
         hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden)
-        wide = ops.silu(self.head(hidden))
-        weighted = self.components(level1, backward=True) + ops.cast(self.magnitude(wide), "float32")
+        kept = slice(margin, frames - margin)
+        wide = ops.silu(self.head(hidden[:, kept]))
+        weighted = self.components(level1[:, kept], backward=True) + ops.cast(self.magnitude(wide), "float32")
         cosine, sine = self._phase_parts(wide)
         if self.low_phase is not None:  # joined before the cast: these arrays are large, and passes over them cost most
-            parts = zip(self.low_phase(hidden), (cosine, sine), strict=True)
+            parts = zip((part[:, kept] for part in self.low_phase(hidden)), (cosine, sine), strict=True)
             cosine, sine = (ops.concatenate([ops.cast(low, high.dtype), high], axis=-1) for low, high in parts)
         return weighted, ops.cast(cosine, "float32"), ops.cast(sine, "float32")
 

@@ -86,9 +86,9 @@ def call_network(network: keras.Model, x: Any, noise: Any = None) -> Any:
     return network([x, noise]) if network.noise_layers else network(x)
 
 
-def gives_spectrum(level1: keras.Model) -> bool:
-    """Whether a level-1 decoder can give real and imaginary parts at once."""
-    return hasattr(level1, "spectrum") and not level1.noise_layers
+def composes(level1: keras.Model) -> bool:
+    """Whether a level-1 decoder leaves the last part of its work to its method ``compose``."""
+    return hasattr(level1, "compose") and not level1.noise_layers
 
 
 def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
@@ -109,19 +109,19 @@ def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
 def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) -> keras.Model:
     """Join both decoders.
 
-    A level-1 decoder that has a method ``spectrum`` is asked for the spectrum's real and imaginary parts. Else the way
-    on from magnitude and phase is left to `musika.audio.spectral.synthesise_scaled`: done in NumPy, a few frames at a
-    time in the processor's cache, it costs half of what it costs as operations of this graph.
+    The graph ends where matrix products end. The way on to the spectrum is left to the level-1 decoder's ``compose``,
+    if it has that, or else to `musika.audio.spectral.synthesise_scaled`: done in NumPy, a few frames at a time in the
+    processor's cache, it costs half of what it costs as operations of this graph.
 
     Args:
         config: The config.
         decoders: Level-2 and level-1 decoder.
-        steps: Latent steps of a block; ``context_latents`` more on either side go in, and their frames come out too.
+        steps: Latent steps of a block; ``context_latents`` more on either side go in. Their frames come out too if
+            phases are refined afterwards, so that neighbouring blocks find similar ones.
 
     Returns:
-        A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to two
-        arrays: scaled log-magnitudes and phase, or real and imaginary parts. A noise input is there only if its decoder
-        takes noise.
+        A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to what
+        ``compose`` takes, or to scaled log-magnitudes and phase. A noise input is there only if its decoder takes noise.
     """
     codec = config.codec
     total = steps + 2 * codec.context_latents
@@ -132,7 +132,14 @@ def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) 
         noises.append(keras.Input(shape) if network.noise_layers else None)
     latents1 = call_network(decoders[0], inputs[0], noises[0])
     level1 = decoders[1]
-    parts = level1.spectrum(latents1) if gives_spectrum(level1) else call_network(level1, latents1, noises[1])
+    margin = 0 if codec.phase_iterations else codec.context_latents * codec.frames_per_latent
+    if composes(level1):
+        parts = level1.heads(latents1, margin)
+    else:
+        parts = [
+            part[:, margin : total * codec.frames_per_latent - margin]
+            for part in call_network(level1, latents1, noises[1])
+        ]
     outputs = [ops.cast(part, "float32") for part in parts]
     return compiled(inputs + [noise for noise in noises if noise is not None], outputs)
 

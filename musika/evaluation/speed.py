@@ -156,19 +156,23 @@ def training_step(preset: Preset) -> float:
     import keras
 
     from musika.gan.conditioning import condition_columns
-    from musika.gan.critic import build_critic
-    from musika.gan.generator import build_generator
-    from musika.training.latent_gan import LatentGan
+    from musika.training.generator_training import build_gan
+    from musika.training.joints import measure_joints
 
     config = preset.config
     settings, window = config.generator_training, config.generator.window_latents
     random = np.random.default_rng(0)
-    generator = build_generator(config)
-    gan = LatentGan(generator, build_critic(config), build_generator(config), settings)
+    music = [
+        random.standard_normal((window, count))
+        for count in (2 * config.codec.latent_channels, condition_columns(config))
+    ]
+    count = settings.critic_joints
+    joints = measure_joints(preset.codec, None, music[:1], count) if count else None
+    gan = build_gan(config, conditions=music[1:], joints=joints)
     channels = {
         "real": 2 * config.codec.latent_channels,
         "coordinates": 2 * config.generator.coordinate_channels + condition_columns(config),
-        "noise": generator.noise_layers,
+        "noise": gan.generator.noise_layers,
     }
     if condition_columns(config):
         channels["conditions"] = condition_columns(config)
