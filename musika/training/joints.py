@@ -2,7 +2,8 @@
 
 Latents that look alike can still differ in what is heard between their steps: a tail that should fade evenly is struck
 again when the next step begins a few decibels louder than the last one ended. These differences are a small part of the
-latents' own distances, so the critic is given them as channels of their own. They follow from the principal components
+latents' own distances, so the critic is given them as channels of their own: ``asinh`` of them in units of their
+median, which spreads the quiet ones out and keeps attacks from drowning them. They follow from the principal components
 of the compact codec, without decoding anything.
 """
 
@@ -21,7 +22,8 @@ from musika.data.crops import Normalisation
 
 Tensor = Any
 
-_MOST_STEPS = 100_000  # by which the scale of joints is measured
+_LEAST_JOINT = 1e-3
+_MOST_STEPS = 50_000  # by which the scale of joints is measured
 
 
 def measure_joints(
@@ -36,8 +38,8 @@ def measure_joints(
         count: Leading principal components of level 1 that are compared, of each channel.
 
     Returns:
-        Float32 matrices `(2, 2 * latent_channels, 2 * count)` for a step and for the next one. The joints of training
-        music have the mean square 1.
+        Float32 matrices `(2, 2 * latent_channels, 2 * count)` for a step and for the next one. In training music the
+        median magnitude of each joint is 1.
 
     Raises:
         UserError: If the codec is not compact.
@@ -58,13 +60,13 @@ def measure_joints(
         matrices[index] = np.kron(np.eye(2), one_side[index])
     if statistics is not None:
         matrices *= statistics.std[:, None]
-    total, steps = np.zeros(matrices.shape[-1]), 0
+    joints, steps = [], 0
     for sequence in sequences:
-        joints = sequence[:-1] @ matrices[0] + sequence[1:] @ matrices[1]
-        total, steps = total + np.square(joints).sum(axis=0), steps + len(joints)
+        joints.append(np.abs(sequence[:-1] @ matrices[0] + sequence[1:] @ matrices[1]))
+        steps += len(joints[-1])
         if steps > _MOST_STEPS:
             break
-    return (matrices / np.sqrt(total / max(steps, 1) + 1e-12)).astype(np.float32)
+    return (matrices / (np.median(np.concatenate(joints), axis=0) + _LEAST_JOINT)).astype(np.float32)
 
 
 def with_joints(windows: Tensor, matrices: np.ndarray) -> Tensor:
@@ -77,5 +79,5 @@ def with_joints(windows: Tensor, matrices: np.ndarray) -> Tensor:
     Returns:
         `(batch, window, 2 * latent_channels + joints)`; a window's last step has joints of 0.
     """
-    joints = ops.matmul(windows[:, :-1], matrices[0]) + ops.matmul(windows[:, 1:], matrices[1])
+    joints = ops.arcsinh(ops.matmul(windows[:, :-1], matrices[0]) + ops.matmul(windows[:, 1:], matrices[1]))
     return ops.concatenate([windows, ops.pad(joints, [[0, 0], [0, 1], [0, 0]])], axis=-1)
