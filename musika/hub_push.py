@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from musika.checks import UserError, check_integer
-from musika.hub import CARD_FILE, OPTIONAL_FILES, PRESET_FILES, README_FILE, TRAINING_WEIGHTS
+from musika.hub import CARD_FILE, OPTIONAL_FILES, PRESET_FILES, README_FILE
 from musika.hub_card import Statement, hub_card
 from musika.hub_checks import check_preset_folder
 from musika.hub_files import endpoint, hub_errors
 from musika.hub_names import HubName, parse_hub_name
 from musika.preset_names import METADATA_FILE, find_preset
+from musika.training_networks import add_training_networks
 
 SAMPLE_SECONDS = 20.0
 _SAMPLES = "samples"
@@ -57,7 +58,7 @@ def stage(
         raise UserError(f"{source} is no whole preset: {', '.join(missing)} is missing. Save or copy it again.")
     known = metadata.pop("training_networks", [])
     if training:
-        metadata["training_networks"] = _add_training(source, folder, known)
+        metadata["training_networks"] = add_training_networks(source, folder, known)
     metadata["name"] = repository.split("/")[1]
     (folder / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
     check_preset_folder(folder)
@@ -67,31 +68,6 @@ def stage(
     text = hub_card(repository, statement, metadata, heard, own_card, endpoint())
     (folder / README_FILE).write_text(text, encoding="utf-8")
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-
-
-def _add_training(source: Path, folder: Path, known: list[str]) -> list[str]:
-    """Add what training goes on from: the preset's own, or the critic of the run that it lies in; what it holds."""
-    if known and (source / TRAINING_WEIGHTS).is_file():
-        shutil.copyfile(source / TRAINING_WEIGHTS, folder / TRAINING_WEIGHTS)
-        return known
-    weights = source.parent / "last" / "critic.weights.h5"
-    if not weights.is_file():
-        raise UserError(
-            f"{source} has no critic to share: it is neither imported with one nor in the folder of the run that"
-            " trained it. Leave --training out."
-        )
-    from musika.config import config_from_dict
-    from musika.gan.critic import build_critic
-    from musika.weights import save_weights
-
-    critic = build_critic(config_from_dict(json.loads((source / "config.json").read_text(encoding="utf-8"))))
-    try:
-        critic.load_weights(str(weights))
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{weights} cannot be read ({reason}). Leave --training out.") from None
-    save_weights({"critic": critic}, folder / TRAINING_WEIGHTS)
-    return ["critic"]
 
 
 def _render_samples(folder: Path, count: int) -> list[tuple[str, str]]:

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--full", action="store_true", help="keep weights in float32 (default: float16, half the size)")
     parser.add_argument(
+        "--training", action="store_true", help="also keep the critic, so that fine-tuning goes on from where it stood"
+    )
+    parser.add_argument(
         "--report", action="append", default=[], metavar="JSON", help="report of `musika evaluate`, shown on the card"
     )
     parser.add_argument("--renders", type=int, default=10, help="20 s renders whose spectrograms the card shows (10)")
@@ -47,12 +50,16 @@ def run(args: argparse.Namespace) -> int:
     from musika.cli.quiet import import_keras
 
     import_keras()
+    import shutil
+    import tempfile
     from pathlib import Path
 
     from musika.checks import UserError, check_integer
     from musika.evaluation.report import read_report
     from musika.model_card import model_card
-    from musika.presets import load_preset, save_preset
+    from musika.preset_names import find_preset
+    from musika.presets import load_preset
+    from musika.training_networks import add_training_networks
 
     check_integer(args.renders, "renders", 0, 100)
     preset = load_preset(args.preset)
@@ -72,8 +79,27 @@ def run(args: argparse.Namespace) -> int:
         card += f"\n## {renders} renders\n\n![Spectrograms of {renders} renders of 20 s]({SHEET_FILE})\n"
     if args.statement:
         card += f"\n## Rights\n\n{args.statement}\n"
+    dtype = "float32" if args.full else "float16"
+    known = metadata.pop("training_networks", [])
+    with tempfile.TemporaryDirectory() as aside:
+        if args.training:  # before anything is written: there may be no critic
+            metadata["training_networks"] = add_training_networks(find_preset(args.preset), Path(aside), known, dtype)
+        folder = _save(args, preset, metadata, card, dtype)
+        for file in Path(aside).iterdir():
+            shutil.copyfile(file, folder / file.name)
+    if renders:
+        _draw_sheet(preset, renders, folder / SHEET_FILE)
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    print(f"Preset: {folder} ({size:.1f} MB)")
+    return 0
+
+
+def _save(args: argparse.Namespace, preset: Preset, metadata: dict[str, Any], card: str, dtype: str) -> Path:
+    """Write the preset's own files."""
+    from musika.presets import save_preset
+
     statistics = None if getattr(preset.mean, "ndim", 0) == 0 else (preset.mean, preset.std)
-    folder = save_preset(
+    return save_preset(
         args.out,
         preset.config,
         codec=preset.codec,
@@ -81,13 +107,8 @@ def run(args: argparse.Namespace) -> int:
         statistics=statistics,
         metadata={key: value for key, value in metadata.items() if key != "codec"},
         card=card,
-        weights_dtype="float32" if args.full else "float16",
+        weights_dtype=dtype,
     )
-    if renders:
-        _draw_sheet(preset, renders, folder / SHEET_FILE)
-    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-    print(f"Preset: {folder} ({size:.1f} MB)")
-    return 0
 
 
 def _with_codec(preset: Preset, other: Preset) -> Preset:

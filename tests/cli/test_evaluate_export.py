@@ -1,13 +1,16 @@
 """`musika evaluate` and `musika export`, as a user runs them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from musika.cli.main import main
+from musika.gan.critic import build_critic
 from musika.presets import load_preset
+from musika.weights import load_weights
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,20 @@ def test_a_report_that_is_none_is_refused(debug_preset_folder, tmp_path, capsys)
 def test_data_without_audio_is_an_error(debug_preset_folder, tmp_path, capsys):
     assert main(["evaluate", "codec", str(debug_preset_folder), str(tmp_path)]) == 2
     assert "audio" in capsys.readouterr().err
+
+
+def test_an_exported_preset_may_hold_the_critic_of_its_run(debug_preset, debug_preset_folder, tmp_path, capsys):
+    source, out = tmp_path / "run" / "preset", tmp_path / "small"
+    shutil.copytree(debug_preset_folder, source)
+    arguments = ["export", str(source), "--training", "--renders", "0", "--out", str(out)]
+    assert main(arguments) == 2
+    assert "has no critic to share" in capsys.readouterr().err
+    assert not out.exists()
+    critic, again = build_critic(debug_preset.config), build_critic(debug_preset.config)
+    (tmp_path / "run" / "last").mkdir()
+    critic.save_weights(tmp_path / "run" / "last" / "critic.weights.h5")
+    assert main(arguments) == 0
+    assert load_preset(out).metadata["training_networks"] == ["critic"]
+    load_weights({"critic": again}, out / "training.weights.h5")
+    for one, two in zip(critic.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-7)  # kept at half the size
