@@ -22,6 +22,7 @@ from musika.version import __version__
 if TYPE_CHECKING:
     from musika.loops import Loop
     from musika.piece import Piece
+    from musika.recordings import Blended
 
 FORMAT = 1
 _LATENT_BLOCK = 4096  # steps that are written at once
@@ -95,7 +96,7 @@ def latents_path(path: str | Path) -> Path:
 
 
 def render_file(
-    piece: Piece | Loop,
+    piece: Piece | Loop | Blended,
     path: str | Path,
     start: float,
     seconds: float,
@@ -105,7 +106,7 @@ def render_file(
     """Render a stretch of a piece into a file, in flat memory.
 
     Args:
-        piece: The piece, or a loop, which plays turn after turn.
+        piece: The piece, a loop, which plays turn after turn, or a blend with a recording.
         path: The file; its ending is its format.
         start: Where the stretch begins, in seconds.
         seconds: Its length.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from musika.app import cards, fields
+from musika.app.recordings import read_blend, recording_html, take_recording
 from musika.app.studio import change_wish, make
 from musika.app.visits import Visit
 from musika.app.wishes import CURVE, GLIDE, Wish, control_modes, show_clock
@@ -59,7 +60,8 @@ class Actions:
         """
         visit = self._stage.visits.open(values["visit"])
         latest = max(visit.pieces, default=None)
-        return {"visit": visit.key, "seed": str(draw_seed()), **self._results(visit, latest, autoplay=False)}
+        shown = {"visit": visit.key, "seed": str(draw_seed()), "recording.shown": recording_html(visit.recording)}
+        return shown | self._results(visit, latest, autoplay=False)
 
     def make(self, values: Values, progress: Callable[..., Any] = _no_progress) -> Values:
         """Make a piece, or several with one seed after the other.
@@ -96,6 +98,41 @@ class Actions:
 
         return act
 
+    def make_blend(self, values: Values, progress: Callable[..., Any] = _no_progress) -> Values:
+        """Make a piece with the visitor's recording.
+
+        Args:
+            values: The fields.
+            progress: Called with the share that is done and a text.
+
+        Returns:
+            What the page shows of it.
+
+        Raises:
+            UserError: If there is no recording, or a field is wrong.
+        """
+        blend = read_blend(values, self._visit(values).recording)
+        if blend.how.tool == "codec":
+            wish = fields.read_alone(self._shelf, values, blend)
+            shown = self._make_all(self._visit(values), [wish], progress)
+            return {name: value for name, value in shown.items() if name != "seed"}
+        visit, wish = self._read(values)
+        return self._make_all(visit, [replace(wish, blend=blend)], progress)
+
+    def take_recording(self, values: Values) -> Values:
+        """Keep an uploaded recording for this visit."""
+        visit = self._visit(values)
+        visit.use(take_recording(values["recording"], visit.folder / "recordings"))
+        return {"recording.shown": recording_html(visit.recording)}
+
+    def show_tool(self, values: Values) -> Values:
+        """Show what is needed for what happens with a recording."""
+        tool = values["blend.tool"]
+        return {
+            "blend.gliding": gr.update(visible=tool == "glide"),
+            "blend.mixing": gr.update(visible=tool == "mix"),
+        }
+
     def cancel(self, values: Values) -> None:
         """End what is being made; it stays as long as it is."""
         self._visit(values).stopping.set()
@@ -118,9 +155,10 @@ class Actions:
 
     def load(self, values: Values) -> Values:
         """Put the settings of a file into the fields."""
-        wish, sentences = fields.read_settings(self._shelf, values["settings"])
+        visit = self._visit(values)
+        wish, sentences = fields.read_settings(self._shelf, values["settings"], visit.recordings)
         _warn(sentences)
-        return self._write(wish, self._visit(values))
+        return self._write(wish, visit)
 
     def choose(self, values: Values) -> Values:
         """Show the controls of a preset: those that it has, in its ranges."""
@@ -278,7 +316,8 @@ class Actions:
                 progress(done / whole, desc=f"{which}{show_clock(round(done))} of {show_clock(round(whole))}")
 
             number = visit.next_number()
-            name = f"musika-{number}-{wish.preset}-{wish.seed}".replace("/", "_")
+            name = f"musika-{number}-{wish.preset}-{wish.seed if wish.blend is None else wish.blend.how.tool}"
+            name = name.replace("/", "_")
             made, sentences = make(
                 self._shelf, wish, visit.folder, name, show, visit.stopping.is_set, self._stage.longest
             )
@@ -313,6 +352,10 @@ class Actions:
         """Write a wish into the fields, and keep its seed."""
         told = fields.write_fields(self._shelf, wish, visit.points)
         written: Values = self.choose(fields.usual_fields(self._shelf, wish.preset) | told) | {"lock": True}
+        if wish.blend is not None:
+            if wish.blend.recording.path.is_file():
+                visit.use(wish.blend.recording)
+            written |= self.show_tool(told) | {"recording.shown": recording_html(visit.recording)}
         for name, value in told.items():
             old = written.get(name)
             written[name] = {**old, "value": value} if isinstance(old, dict) else value

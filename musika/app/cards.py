@@ -41,11 +41,11 @@ def player_html(visit: Visit, number: int, autoplay: bool = True) -> str:
     """
     made = visit.piece(number)
     place = f"piece/{quote(visit.key)}/{int(number)}"
-    start, marks = made.wish.start, range(_MARKS)
+    start, marks = made.start, range(_MARKS)
     times = "".join(f"<span>{show_clock(round(start + made.seconds * mark / (_MARKS - 1)))}</span>" for mark in marks)
     ending = made.audio.suffix[1:]
     files = {"audio": f"Audio ({ending})", "settings": "Settings", "latents": "Latents", "spectrogram": "Spectrogram"}
-    if made.wish.path is None:
+    if made.wish.path is None and not made.wish.alone:
         files["point"] = "Point"
     links = "".join(
         f'<a href="{place}/{what}" download="{escape(_file_name(made, what), quote=True)}">{escape(text)}</a>'

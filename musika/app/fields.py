@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musika.app.recordings import BlendWish, Recording, naming, recorded_wish, write_blend
 from musika.app.wishes import (
     CURVE,
     DRAWN,
     ENDINGS,
     FREE,
+    SHORTEST,
     STEADY,
     LoopWish,
     Wish,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 LENGTHS = ["0:10", "0:30", "1:00", "3:00", "10:00", "1:00:00", "3:00:00"]
 STOP_PARTS = ("point", "hold", "glide", "curve")
 CONTROL_PARTS = ("mode", "first", "last", "curve")
+_OF_ALL = ("preset", "precision", "ending")  # what a recording alone is asked for, too
 
 
 def read_wish(
@@ -207,6 +210,10 @@ def write_fields(shelf: Shelf, wish: Wish, points: dict[str, Point]) -> dict[str
         "path.repeat": bool(wish.path and wish.path.get("repeat")),
         "loop": wish.loop is not None,
     }
+    if wish.blend is not None:
+        fields |= write_blend(wish.blend)
+    if wish.alone:
+        return {name: value for name, value in fields.items() if name[:6] == "blend." or name in _OF_ALL}
     if wish.loop is not None:
         loop = {"bars": wish.loop.bars or 0, "turns": wish.loop.turns, "on_beat": wish.loop.on_beat}
         fields |= {f"loop.{name}": value for name, value in loop.items()}
@@ -216,9 +223,39 @@ def write_fields(shelf: Shelf, wish: Wish, points: dict[str, Point]) -> dict[str
     return fields
 
 
+def read_alone(shelf: Shelf, fields: Mapping[str, Any], blend: BlendWish) -> Wish:
+    """Read a wish for a recording that is only heard through the codec: whatever concerns a piece is left unread.
+
+    Args:
+        shelf: The presets.
+        fields: Values by name: ``preset``, ``ending`` and ``precision``.
+        blend: The recording.
+
+    Returns:
+        The wish, checked.
+
+    Raises:
+        UserError: If a field is wrong.
+    """
+    preset, usual = str(fields.get("preset") or ""), {"precision": "auto", "ending": ENDINGS[0]}
+    shelf.controls(preset)  # refuses what is not there
+    parts = {name: str(fields.get(name) or value) for name, value in usual.items()}
+    return Wish(preset, 0, SHORTEST, precision=parts["precision"], ending=parts["ending"], blend=blend).check(SHORTEST)
+
+
 def _write_clock(seconds: float) -> str:
     """A time to the microsecond, in hours and minutes where that is exact."""
     return show_clock(seconds) if seconds == round(seconds, 1) else f"{seconds:.6f}"
+
+
+def _exact(value: float) -> str:
+    """A number in as many digits as it takes to read the same number, but for very small ones.
+
+    >>> _exact(0.5), _exact(0.1 + 0.2)
+    ('0.5', '0.30000000000000004')
+    """
+    short = f"{value:.10g}"
+    return short if float(short) == value or "e" in repr(value) else repr(value)
 
 
 def _write_control(control: ControlConfig, value: Any) -> dict[str, Any]:
@@ -226,7 +263,7 @@ def _write_control(control: ControlConfig, value: Any) -> dict[str, Any]:
     if value is None or value == DRAWN:
         return {"mode": FREE if value is None else DRAWN}
     if isinstance(value, list) and not control.classes:
-        return {"mode": CURVE, "curve": "\n".join(f"{at:.10g} {point:.10g}" for at, point in value)}
+        return {"mode": CURVE, "curve": "\n".join(f"{_exact(at)} {_exact(point)}" for at, point in value)}
     return {"mode": STEADY, "first": value[0][1] if isinstance(value, list) else value}
 
 
@@ -264,12 +301,15 @@ def _round(value: float, control: ControlConfig) -> float:
     return round(round(value / step) * step, 2)
 
 
-def read_settings(shelf: Shelf, path: str | Path) -> tuple[Wish, list[str]]:
+def read_settings(
+    shelf: Shelf, path: str | Path, recordings: Mapping[str, Recording] | None = None
+) -> tuple[Wish, list[str]]:
     """Read a wish from a render's sidecar, as ``musika generate --from`` does.
 
     Args:
         shelf: The presets.
         path: The sidecar.
+        recordings: Recordings by their hash, for the sidecar of a blend.
 
     Returns:
         The wish, and sentences on what may sound different.
@@ -277,9 +317,11 @@ def read_settings(shelf: Shelf, path: str | Path) -> tuple[Wish, list[str]]:
     Raises:
         UserError: If it is no sidecar, or its preset is not on the shelf.
     """
+    from musika.recordings import read_blend_sidecar
     from musika.rendering import read_sidecar
 
-    values = read_sidecar(path)
+    with naming(Path(path)):
+        values = read_blend_sidecar(path) or read_sidecar(path)
     preset = shelf.name_of(str(values["checkpoint"]))
     if preset is None:
         raise UserError(
@@ -288,6 +330,9 @@ def read_settings(shelf: Shelf, path: str | Path) -> tuple[Wish, list[str]]:
     told = []
     if shelf.get(preset).hash != values["preset_hash"]:
         told.append(f"the preset {preset} has changed since these settings were written: it will sound different.")
+    blend = recorded_wish(values, recordings or {}) if values.get("blend") else None
+    if blend is not None and not blend.recording.path.is_file():
+        told.append(f"these settings are of the recording {blend.recording.name}: choose it under Your recording.")
     ending = Path(str(values["file"])).suffix[1:].lower()
     controls, loop, path_told = values.get("controls") or {}, values.get("loop"), values.get("path")
     _refuse_files(path_told)
@@ -306,4 +351,5 @@ def read_settings(shelf: Shelf, path: str | Path) -> tuple[Wish, list[str]]:
         ending=ending if ending in ENDINGS else ENDINGS[0],
         path=path_told,
         loop=loop,
+        blend=blend,
     ), told

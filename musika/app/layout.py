@@ -9,8 +9,9 @@ import gradio as gr
 from musika.app import cards
 from musika.app.actions import CHANGES, RATIOS
 from musika.app.fields import LENGTHS, STOP_PARTS, control_step, usual_fields
+from musika.app.recordings import LONGEST_RECORDING, NOTHING, TOOLS
 from musika.app.shelf import Shelf
-from musika.app.wishes import ENDINGS, control_modes, read_clock
+from musika.app.wishes import ENDINGS, control_modes, read_clock, show_clock
 from musika.gan.coordinates import draw_seed
 from musika.settings import ControlConfig
 
@@ -62,6 +63,7 @@ class Layout:
             self._ask_control(name, control)
         self._ask_loop()
         self._ask_path()
+        self._ask_recording()
         with gr.Accordion("More", open=False):
             add("start", gr.Textbox("0:00", label="Start time in the endless piece", elem_id="mk-start"))
             with gr.Row():
@@ -137,6 +139,36 @@ class Layout:
                 add("path.clear", gr.Button("Clear", size="sm", min_width=60, elem_id="mk-clear"))
                 kinds = [".json", ".yaml", ".yml"]
                 add("path.file", gr.UploadButton("Add from a file", file_types=kinds, size="sm", min_width=90))
+
+    def _ask_recording(self) -> None:
+        """What becomes of a recording that the visitor brings."""
+        add = self._add
+        with gr.Accordion("Your recording", open=False, elem_id="mk-recording-box"):
+            most = show_clock(LONGEST_RECORDING)
+            gr.HTML(
+                f"<p>Bring audio of up to {most}, or latents (.npz, .npy). Hear it as the preset's codec renders it,"
+                " let it glide into the piece that the fields above ask for, or mix the two.</p>"
+            )
+            add("recording", gr.File(show_label=False, height=128, elem_id="mk-recording"))
+            add("recording.shown", gr.HTML(NOTHING, elem_id="mk-recording-shown"))
+            add("blend.tool", gr.Radio(TOOLS, value="glide", label="What happens with it", elem_id="mk-tool"))
+            with gr.Column() as gliding:
+                label = "Seconds of the glide"
+                add("blend.seconds", gr.Slider(0.5, 30.0, 4.0, step=0.5, label=label, elem_id="mk-glide"))
+                add("blend.back", gr.Checkbox(False, label="And back into the recording at the end", elem_id="mk-back"))
+            add("blend.gliding", gliding)
+            with gr.Column(visible=False) as mixing:
+                label = "Mix (0 recording alone, 1 piece alone)"
+                add("blend.gain", gr.Slider(0.0, 1.0, 0.5, step=0.05, label=label, elem_id="mk-gain"))
+                add("blend.whole", gr.Checkbox(True, label="As long as the recording", elem_id="mk-whole"))
+                label, hint = "Other mixes for some latent channels", "0=1, 8-63=0.2"
+                add("blend.channels", gr.Textbox(label=label, placeholder=hint, elem_id="mk-channels"))
+            add("blend.mixing", mixing)
+            with gr.Row():
+                add("blend.start", gr.Textbox("0:00", label="Use it from", min_width=90, elem_id="mk-part-start"))
+                label = "For (empty: to its end)"
+                add("blend.length", gr.Textbox("", label=label, min_width=90, elem_id="mk-part-length"))
+            add("blend", gr.Button("▶ Make it with my recording", variant="primary", elem_id="mk-blend"))
 
     def _answer(self) -> None:
         """What comes back."""

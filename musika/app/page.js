@@ -173,8 +173,12 @@ window.musika = (() => {
     go(to, Math.min(where(from), length_of(to)));
   }
 
-  // On a phone, what sounds lies below what asks for it.
-  const bring = (part) => { if (innerWidth < 700) part?.scrollIntoView({ behavior: "smooth", block: "center" }); };
+  // On a phone, what sounds lies below what asks for it; elsewhere it may have been scrolled away.
+  const bring = (part) => {
+    const box = part?.getBoundingClientRect();
+    if (box && (innerWidth < 700 || box.bottom < 0 || box.top > innerHeight))
+      part.scrollIntoView({ behavior: "smooth", block: "center" });
+  };
 
   function show() {
     const player = document.querySelector("#mk-player-a .mk-player");

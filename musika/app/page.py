@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 _WAITING = 24  # visitors in the queue
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# What can fail goes through the queue: of what does not, Gradio's page shows no errors.
+_TELLING: dict[str, Any] = {**_QUIET, "queue": True, "concurrency_limit": 8, "concurrency_id": "quick"}
 _QUEUED: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "make", "api_visibility": "private"}
 _FIELDS = ["preset", "length", "seed", "lock", "truncation", "start", "ending", "precision"]
 _FIELDS += ["loop", "loop.bars", "loop.turns", "loop.on_beat", "path", "path.repeat"]
+_FIELDS += ["blend.tool", "blend.seconds", "blend.back", "blend.gain", "blend.whole", "blend.channels"]
+_FIELDS += ["blend.start", "blend.length", "blend.gliding", "blend.mixing", "recording.shown"]
 _RESULTS = ["player", "history", "compare", "comparing", "shown", "seed"]
 _WAKE = "(...all) => { musika.wake(); return all }"  # sound is allowed only after a gesture
 
@@ -40,6 +44,7 @@ def build_page(stage: Stage) -> gr.Blocks:
         page.connect_history()
         page.connect_fields()
         page.connect_path()
+        page.connect_recording()
         page.connect_live()
     blocks.queue(default_concurrency_limit=1, max_size=_WAITING)
     return blocks
@@ -52,7 +57,7 @@ class _Page:
         self._blocks, self._actions = blocks, Actions(stage)
         self._controls = stage.shelf.all_controls()
         self.parts = Layout(stage.shelf, stage.longest).parts
-        quiet = (gr.Button, gr.HTML, gr.Row, gr.Group)
+        quiet = (gr.Button, gr.HTML, gr.Row, gr.Column, gr.Group, gr.File)
         self._inputs = {part for part in self.parts.values() if not isinstance(part, quiet)}
         self._fields = self._named(
             [*_FIELDS, *(name for name in self.parts if name.partition(".")[0] in self._controls)]
@@ -105,7 +110,7 @@ class _Page:
     def connect_making(self) -> None:
         """Buttons that make pieces wait in the queue; one more ends what is being made."""
         parts, actions = self.parts, self._actions
-        makers = {"make": actions.make, "keep": actions.keep}
+        makers = {"make": actions.make, "keep": actions.keep, "blend": actions.make_blend}
         makers |= {name: actions.make_same(name[5:]) for name in parts if name[:5] == "same " and name != "same fill"}
         for name, action in makers.items():
             click = parts[name].click(lambda: gr.update(visible=True), None, [parts["cancel"]], js=_WAKE, **_QUIET)
@@ -113,7 +118,7 @@ class _Page:
                 self._slow(action),
                 self._inputs,
                 self._results,
-                show_progress_on=[parts["player"]],
+                show_progress_on=[parts["player"], *([parts["recording.shown"]] if name == "blend" else [])],
                 **_QUEUED,
             )
             made.success(None, None, None, js="() => musika.show()")
@@ -124,13 +129,14 @@ class _Page:
     def connect_history(self) -> None:
         """Pieces are shown again, compared, and put back into the fields."""
         parts, actions = self.parts, self._actions
-        self._blocks.load(self._quick(actions.enter), self._inputs, [parts["visit"], *self._results], **_QUIET)
-        replay = parts["history"].input(self._quick(actions.replay), self._inputs, self._results, js=_WAKE, **_QUIET)
+        entered = [parts["visit"], parts["recording.shown"], *self._results]
+        self._blocks.load(self._quick(actions.enter), self._inputs, entered, **_QUIET)
+        replay = parts["history"].input(self._quick(actions.replay), self._inputs, self._results, js=_WAKE, **_TELLING)
         replay.success(None, None, None, js="() => musika.show()")
-        parts["compare"].input(self._quick(actions.compare), self._inputs, [parts["second"]], **_QUIET)
+        parts["compare"].input(self._quick(actions.compare), self._inputs, [parts["second"]], **_TELLING)
         parts["swap"].click(None, None, None, js="() => musika.swap()")
-        parts["same fill"].click(self._quick(actions.fill), self._inputs, self._fields, **_QUIET)
-        parts["settings"].upload(self._quick(actions.load), self._inputs, self._fields, **_QUIET)
+        parts["same fill"].click(self._quick(actions.fill), self._inputs, self._fields, **_TELLING)
+        parts["settings"].upload(self._quick(actions.load), self._inputs, self._fields, **_TELLING)
 
     def connect_fields(self) -> None:
         """A preset shows its controls; a control shows what its mode needs, and moving its slider sets it."""
@@ -160,8 +166,20 @@ class _Page:
             **_QUEUED,
         )
         parts["gallery"].click(add, self._inputs, path, **_QUIET)
-        parts["path.file"].upload(self._quick(actions.add_file), self._inputs, path, **_QUIET)
+        parts["path.file"].upload(self._quick(actions.add_file), self._inputs, path, **_TELLING)
         parts["path.clear"].click(self._quick(actions.clear), self._inputs, path, **_QUIET)
+
+    def connect_recording(self) -> None:
+        """A recording is taken, and what its tool needs is shown."""
+        parts, actions = self.parts, self._actions
+        file = parts["recording"]
+        taken = file.upload(
+            self._quick(actions.take_recording), self._inputs | {file}, [parts["recording.shown"]], **_TELLING
+        )
+        for over in (taken.success, taken.failure):  # the visit has it now, or nobody
+            over(lambda: None, None, [file], **_QUIET)
+        shown = self._named(["blend.gliding", "blend.mixing"])
+        parts["blend.tool"].change(self._quick(actions.show_tool), self._inputs, shown, **_QUIET)
 
     def connect_live(self) -> None:
         """Endless playing begins, and follows whatever is moved."""
@@ -181,4 +199,4 @@ class _Page:
         names = ["preset", "seed", "truncation", "path", "path.repeat"]
         names += [f"{name}.{part}" for name in self._controls for part in CONTROL_PARTS]
         moved = [part.change for part in self._named(names)]
-        gr.on(moved, self._silent(actions.change_live), self._inputs, None, trigger_mode="always_last", **_QUIET)
+        gr.on(moved, self._silent(actions.change_live), self._inputs, None, trigger_mode="always_last", **_TELLING)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from musika.app.live import Listeners
+from musika.app.recordings import MOST_UPLOAD
 from musika.app.shelf import Shelf
 from musika.app.studio import extra_file
 from musika.app.visits import Visits
@@ -102,6 +103,7 @@ def build_app(stage: Stage) -> Any:
         footer_links=[],
         run_history=False,
         ssr_mode=False,
+        max_file_size=MOST_UPLOAD,
         theme=gr.themes.Default(
             primary_hue="orange",
             neutral_hue="slate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,14 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musika.app.wishes import Wish, show_clock
+from musika.blend import blend
 from musika.checks import UserError
+from musika.recordings import Blended, latents_hash, piece_latents, write_blend_sidecar
 from musika.score import LoopScore, Score, build, seconds_of
 from musika.settings import ControlConfig
 
 if TYPE_CHECKING:
+    from musika.app.recordings import BlendWish
     from musika.app.shelf import Shelf
+    from musika.data.latents import LatentFile
     from musika.loops import Loop
     from musika.piece import Piece
+    from musika.presets import Preset
+    from musika.rendering import Rendered
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,10 @@ class Made:
     @property
     def title(self) -> str:
         """A line that tells it from others."""
-        loop, path = self.wish.loop, self.wish.path
-        parts = [self.wish.preset, f"seed {self.wish.seed}"]
+        loop, path, joined = self.wish.loop, self.wish.path, self.wish.blend
+        if joined is not None and self.wish.alone:
+            return f"{joined.title(self.wish.preset)} · {show_clock(self.seconds)}"
+        parts = [self.wish.preset if joined is None else joined.title(self.wish.preset), f"seed {self.wish.seed}"]
         parts += [show_clock(self.seconds) if loop is None or loop.bars is None else f"{loop.bars} bars"]
         if loop is not None:
             parts[-1] = f"loop of {parts[-1]}" + (f", {loop.turns} times" if loop.turns > 1 else "")
@@ -63,6 +72,11 @@ class Made:
             parts.append(f"variety {self.wish.truncation:g}")
         parts += [_show_control(name, value, self.units[name]) for name, value in self.wish.controls.items()]
         return " · ".join(parts)
+
+    @property
+    def start(self) -> float:
+        """The time that its beginning has, in seconds: a recording begins with 0."""
+        return self.wish.start if self.wish.blend is None else 0.0
 
     def remove(self) -> None:
         """Remove its files."""
@@ -102,7 +116,7 @@ def make_piece(shelf: Shelf, wish: Wish) -> tuple[Piece | Loop, list[str]]:
     """
     from musika.controls import OutOfRangeWarning
 
-    preset = shelf.get(wish.preset, None if wish.precision == "auto" else wish.precision)
+    preset = _preset(shelf, wish)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutOfRangeWarning)
         piece = build(preset, _score(wish))
@@ -110,6 +124,50 @@ def make_piece(shelf: Shelf, wish: Wish) -> tuple[Piece | Loop, list[str]]:
     if wish.loop is not None and wish.ending in ("mp3", "ogg"):
         sentences.append(f"{wish.ending} pads its ends: as a loop it is seamless as wav or flac only.")
     return piece, sentences
+
+
+def _preset(shelf: Shelf, wish: Wish) -> Preset:
+    """The preset of a wish."""
+    return shelf.get(wish.preset, None if wish.precision == "auto" else wish.precision)
+
+
+def _write_out(wish: Wish, piece: Piece | Loop) -> Wish:
+    """A wish with the controls and the path that its piece has."""
+    path = None if piece.path is None else piece.path.describe()
+    return replace(wish, controls=piece.controls.describe(), path=path)
+
+
+def _make_blend(
+    shelf: Shelf,
+    wish: Wish,
+    joined: BlendWish,
+    on_progress: Callable[[float, float], None],
+    stopped: Callable[[], bool],
+) -> tuple[Blended, Wish, LatentFile, list[str]]:
+    """The blend that a wish describes, the wish as it is made, the recording's latents, and what is worth knowing."""
+    preset = _preset(shelf, wish)
+    recording = joined.recording.latents(preset, on_progress, stopped)
+    if wish.alone:
+        return Blended(preset, blend(recording, None, joined.how, preset.config)), wish, recording, []
+    if joined.whole:
+        used = blend(recording, None, replace(joined.how, tool="codec"), preset.config)
+        wish = replace(wish, seconds=used.samples / preset.config.sample_rate)
+    piece, sentences = make_piece(shelf, wish)
+    made = blend(recording, piece_latents(piece, wish.start, wish.seconds), joined.how, preset.config)
+    return Blended(preset, made), _write_out(wish, piece), recording, sentences
+
+
+def _write_blend_settings(
+    shelf: Shelf, rendered: Rendered, blended: Blended, wish: Wish, recording: LatentFile
+) -> None:
+    """Write the sidecar of a blend."""
+    if wish.blend is None:
+        return
+    source = wish.blend.recording
+    told = {"file": source.name, "sha256": source.sha256, "latents_sha256": latents_hash(recording.latents)}
+    names = ("seed", "truncation", "controls", "path", "start", "seconds")
+    piece = None if wish.alone else {name: getattr(wish, name) for name in names}
+    write_blend_sidecar(rendered, blended, wish.blend.how, told, piece, shelf.checkpoint(wish.preset))
 
 
 def _score(wish: Wish) -> Score:
@@ -156,34 +214,39 @@ def make(
         UserError: If it cannot be made or written.
     """
     from musika.audio.picture import draw_strip
-    from musika.rendering import render_file, write_sidecar
+    from musika.rendering import latents_path, render_file, sidecar_path, write_sidecar
 
-    piece, sentences = make_piece(shelf, wish)
-    seconds, done = seconds_of(piece, _score(wish)), [0.0]
+    preset, target = _preset(shelf, wish), folder / f"{name}.{wish.ending}"
+    begin, done = time.perf_counter(), [0.0]
+    piece: Piece | Loop | Blended
+    if wish.blend is None:
+        piece, sentences = make_piece(shelf, wish)
+        seconds, wish = seconds_of(piece, _score(wish)), _write_out(wish, piece)
+    else:
+        piece, wish, recording, sentences = _make_blend(shelf, wish, wish.blend, on_progress, stopped)
+        seconds = piece.seconds
     if seconds > longest:
         raise UserError(
             f"this would last {show_clock(seconds)}; at most {show_clock(longest)} are allowed here. Ask for fewer"
-            " turns or bars."
+            " turns or bars, or a shorter piece."
         )
 
     def count(more: float) -> None:
         done[0] += more
         on_progress(min(done[0], seconds), seconds)
 
-    rendered = render_file(piece, folder / f"{name}.{wish.ending}", wish.start, seconds, count, stopped)
-    sidecar = write_sidecar(piece, rendered, wish.start, seconds, shelf.checkpoint(wish.preset))
-    strip = rendered.path.with_suffix(".png")
-    draw_strip(rendered.path, strip)
-    path = None if piece.path is None else piece.path.describe()
-    return Made(
-        wish=replace(wish, controls=piece.controls.describe(), path=path),
-        audio=rendered.path,
-        files={"audio": rendered.path, "settings": sidecar, "strip": strip},
-        seconds=rendered.seconds,
-        elapsed=rendered.elapsed,
-        complete=rendered.complete,
-        units={control.name: control.unit for control in piece.preset.config.generator.controls},
-    ), sentences
+    files = {"audio": target, "settings": sidecar_path(target), "strip": target.with_suffix(".png")}
+    if isinstance(piece, Blended):
+        rendered = render_file(piece, target, 0.0, seconds, count, stopped)
+        files["latents"] = piece.save(latents_path(target))
+        _write_blend_settings(shelf, rendered, piece, wish, recording)
+    else:
+        rendered = render_file(piece, target, wish.start, seconds, count, stopped)
+        write_sidecar(piece, rendered, wish.start, seconds, shelf.checkpoint(wish.preset))
+    elapsed = time.perf_counter() - begin
+    draw_strip(target, files["strip"])
+    units = {control.name: control.unit for control in preset.config.generator.controls}
+    return Made(wish, target, files, rendered.seconds, elapsed, rendered.complete, units), sentences
 
 
 def extra_file(shelf: Shelf, made: Made, what: str) -> Path:
@@ -208,7 +271,7 @@ def extra_file(shelf: Shelf, made: Made, what: str) -> Path:
         return made.files[what]
     if what == "spectrogram":
         path = picture_path(made.audio)
-        draw_file(made.audio, path, start=made.wish.start, title=made.title)
+        draw_file(made.audio, path, start=made.start, title=made.title)
     elif what == "latents":
         piece, _ = make_piece(shelf, made.wish)
         path = save_piece_latents(piece, latents_path(made.audio), made.wish.start, made.seconds)
@@ -239,6 +302,8 @@ def change_wish(wish: Wish, change: str, controls: dict[str, ControlConfig], dra
     >>> change_wish(Wish("techno", 7), "truncation*1.5", {}, lambda: 1).truncation
     3.0
     """
+    if wish.alone:
+        raise UserError("a recording alone has nothing that can change. Let it glide into a piece, or mix it with one.")
     if change == "seed":
         return replace(wish, seed=draw())
     if change == "next":

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from musika.app.recordings import MOST_RECORDINGS, Recording
 from musika.app.studio import Made
 from musika.checks import UserError
 from musika.points import Point
@@ -32,6 +33,7 @@ class Visit:
         pieces: The pieces by number, oldest first.
         previews: Short pieces of sampled points, by negative numbers; they are in no history.
         points: Points that were loaded, by name.
+        recordings: Recordings that were brought, by their hash; the last is the one that is used.
         stopping: Set to end the render that is going on.
         touched: When it was last used, in seconds of the monotonic clock.
     """
@@ -42,6 +44,7 @@ class Visit:
     pieces: dict[int, Made] = field(default_factory=dict)
     previews: dict[int, Made] = field(default_factory=dict)
     points: dict[str, Point] = field(default_factory=dict)
+    recordings: dict[str, Recording] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     touched: float = field(default_factory=time.monotonic)
     _last: int = 0
@@ -49,8 +52,24 @@ class Visit:
 
     @property
     def bytes(self) -> int:
-        """Size of its pieces' files."""
-        return sum(piece.bytes for piece in self.pieces.values())
+        """Size of its pieces' files and its recordings."""
+        return sum(made.bytes for made in self.pieces.values()) + sum(own.bytes for own in self.recordings.values())
+
+    @property
+    def recording(self) -> Recording | None:
+        """The recording that is used; None if there is none."""
+        return next(reversed(self.recordings.values()), None)
+
+    def use(self, recording: Recording) -> None:
+        """Use a recording from now on; the oldest are removed when there are too many.
+
+        Args:
+            recording: The recording.
+        """
+        self.recordings.pop(recording.sha256, None)
+        self.recordings[recording.sha256] = recording
+        while len(self.recordings) > MOST_RECORDINGS:
+            self.recordings.pop(next(iter(self.recordings))).remove()
 
     def next_number(self, preview: bool = False) -> int:
         """The number of what is to be made.

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from musika.checks import UserError, check_choice, check_integer, check_number
 from musika.gan.coordinates import LARGEST_SEED, check_truncation, draw_seed
 from musika.settings import ControlConfig
+
+if TYPE_CHECKING:
+    from musika.app.recordings import BlendWish
 
 DRAWN, FREE, STEADY, GLIDE, CURVE = "by seed", "free", "steady", "glide", "curve"
 ENDINGS = ("wav", "flac", "ogg", "mp3")
@@ -49,6 +52,7 @@ class Wish:
         ending: Format of the file.
         path: Points to travel between, as `musika.paths.Path.describe` writes it; None for the seed's music alone.
         loop: How it becomes a seamless loop; None for a piece.
+        blend: What it does with a recording; None for a piece alone.
     """
 
     preset: str
@@ -61,6 +65,12 @@ class Wish:
     ending: str = "wav"
     path: Mapping[str, Any] | None = None
     loop: LoopWish | None = None
+    blend: BlendWish | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is generated: a recording is heard through the codec."""
+        return self.blend is not None and self.blend.how.tool == "codec"
 
     def check(self, longest: float) -> Wish:
         """Check what can be checked without the preset.
@@ -87,6 +97,8 @@ class Wish:
         check_choice(self.precision, "the precision", ["auto", "float32", "bfloat16"])
         if self.loop is not None:
             check_integer(self.loop.turns, "turns", 1, MOST_TURNS)
+            if self.blend is not None:
+                raise UserError("a loop cannot be joined with a recording. Switch off Make a seamless loop first.")
         return self
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musika.checks import UserError, check_integer, check_number
+from musika.checks import UserError, check_number
 
 if TYPE_CHECKING:
     from musika.data.latents import LatentFile
@@ -58,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     part = what("glide", "go from the first over into the second", "two")
     part.add_argument("--seconds", type=float, default=4.0, metavar="S", help="how long they overlap (default: 4)")
     part.add_argument("--curve", default="smooth", metavar="C", help="smooth (default) or linear")
+    part.add_argument("--back", action="store_true", help="and back into the first at the end")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -137,23 +137,9 @@ def _config(made_by: LatentFile, checkpoint: str | None) -> Config | None:
     return None
 
 
-def _gains(args: argparse.Namespace, channels: int) -> Any:
-    """How much of the second file each latent channel of a side takes."""
-    import numpy as np
-
-    gains = np.full(channels, check_number(args.gain, "gain", -10.0, 10.0), np.float32)
-    for text in args.channel_gain:
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?=(.+)", text.strip())
-        if match is None:
-            raise UserError(f"--channel-gain takes CHANNELS=G, such as 0=1 or 8-{channels - 1}=0.2. Received: {text!r}")
-        first = check_integer(int(match[1]), "channel", 0, channels - 1)
-        last = check_integer(int(match[2] or match[1]), "last channel", first, channels - 1)
-        gains[first : last + 1] = check_number(match[3], "gain", -10.0, 10.0)
-    return gains
-
-
 def _work(args: argparse.Namespace, files: list[LatentFile], config: Config | None) -> tuple[Any, int]:
     """Do what was asked for: the new latents, and how many samples they hold."""
+    from musika.blend import read_gains
     from musika.data import latent_tools as tools
 
     hop, overlap = (config.latent_hop, config.spectral.overlap) if config is not None else (0, 0)
@@ -177,8 +163,11 @@ def _work(args: argparse.Namespace, files: list[LatentFile], config: Config | No
     elif args.what == "stretch":
         made, samples = tools.stretch(parts[0], args.factor), round(lengths[0] * args.factor)
     elif args.what == "mix":
-        made, samples = tools.mix(parts[0], parts[1], _gains(args, parts[0].shape[1] // 2)), max(lengths)
+        gains = read_gains(args.gain, args.channel_gain, parts[0].shape[1] // 2)
+        made, samples = tools.mix(parts[0], parts[1], gains), max(lengths)
     else:
-        made = tools.glide(parts[0], parts[1], steps(args.seconds, "seconds"), args.curve)
-        samples = (len(made) - len(parts[1])) * hop + lengths[1]
+        overlap_steps, last = steps(args.seconds, "seconds"), 0 if args.back else 1
+        made = tools.glide(parts[0], parts[1], overlap_steps, args.curve)
+        made = tools.glide(made, parts[0], overlap_steps, args.curve) if args.back else made
+        samples = (len(made) - len(parts[last])) * hop + lengths[last]
     return made, min(max(samples, 1), max(len(made) * hop - overlap, 0))

@@ -235,14 +235,14 @@ def read_latents(path: str | Path) -> LatentFile:
     if path.suffix.lower() != ARRAY_ENDING:
         return load_latents(path)
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header that promises too much is found here
     except OSError as error:
         raise UserError(f"{shown}: cannot be read: {error.strerror or 'damaged'}. Check the path.") from None
     except (ValueError, EOFError):
         raise UserError(f"{shown}: not a plain array of numbers, or damaged. Save it with numpy.save.") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise UserError(f"{shown}: not a plain array of numbers. Save it with numpy.save.")
-    return LatentFile(_check_latents(array, shown), codec="", sample_rate=0, samples=0, source=path.name)
+    return LatentFile(_check_latents(np.array(array), shown), codec="", sample_rate=0, samples=0, source=path.name)
 
 
 def write_latents(path: str | Path, file: LatentFile) -> Path:

@@ -217,8 +217,14 @@ def test_two_visitors_at_once_get_their_own_pieces(visit, served):
         assert np.abs(sound_of(page, player)[0] - expected).max() < 1e-4
 
 
-def test_bad_input_is_answered_with_a_sentence_and_the_page_goes_on(visit):
+def test_bad_input_is_answered_with_a_sentence_and_the_page_goes_on(visit, tmp_path):
     page = visit()
+    (tmp_path / "bad.json").write_text("{")
+    page.get_by_role("button", name="More").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take settings").click()
+    chooser.value.set_files(tmp_path / "bad.json")
+    page.get_by_text("The file bad.json is not a sidecar").first.wait_for()
     ask(page, length="soon")
     page.click("#mk-make")
     page.get_by_text("The length must be a time such as 45").first.wait_for()
@@ -263,6 +269,90 @@ def test_points_are_sampled_and_travelled(visit):
     assert "path through 2 points" in player_shows(page, 1).inner_text()
 
 
+def bring(page, path):
+    """Opens the section of recordings and uploads one."""
+    if not page.locator("#mk-blend").is_visible():
+        page.get_by_role("button", name="Your recording").click()
+    page.locator("#mk-recording input[type=file]").set_input_files(path)
+
+
+def brought(page, name):
+    page.wait_for_function(f"document.getElementById('mk-recording-shown')?.textContent.includes('{name}')")
+    page.locator("#mk-recording input[type=file]").wait_for(state="attached")  # ready for another one
+
+
+def tone(path, pitch, seconds=3.0):
+    times = np.arange(round(44100 * seconds)) / 44100
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch * times), 44100)
+    return path
+
+
+def test_a_recording_glides_into_a_piece_and_back(visit, served, tmp_path):
+    page = visit()
+    ask(page, length="0:04", seed="7")
+    bring(page, tone(tmp_path / "my song.wav", 220.0))
+    brought(page, "my song.wav")
+    ask(page, glide="1")
+    page.check("#mk-back input")
+    page.click("#mk-blend")
+    player = player_shows(page, 1)
+    assert "my song.wav → steered → back, gliding 1 s" in player.inner_text() and "seed 7" in player.inner_text()
+    audio, rate = sound_of(page, player)
+    assert rate == 44100 and len(audio) == pytest.approx(8 * 44100, abs=2000) and audio.std(axis=0).min() > 1e-4
+    moves(page, HEARD, 0.2)
+    for text in ("Settings", "Latents", "Spectrogram"):
+        link = player.get_by_role("link", name=text)
+        assert page.request.get(link.evaluate("link => link.href")).ok and link.get_attribute("download")
+    page.get_by_label("Mix", exact=True).check()
+    page.locator("#mk-gain").wait_for()
+    assert page.locator("#mk-glide").is_hidden()
+    page.click("#mk-blend")
+    assert "50% my song.wav + 50% steered" in player_shows(page, 2).inner_text()
+    page.get_by_label("Through the codec").check()
+    page.locator("#mk-gain").wait_for(state="hidden")
+    page.click("#mk-blend")
+    assert "my song.wav through the codec of steered · 0:03" in player_shows(page, 3).inner_text()
+    enter(page, served[1])  # a reload forgets neither the pieces nor the recording
+    page.get_by_role("button", name="Your recording").click()
+    brought(page, "my song.wav")
+    assert page.locator("#mk-history label").count() == 3
+
+
+def test_two_visitors_at_once_keep_their_own_recordings(visit, tmp_path):
+    pages = [visit(), visit()]
+    for page, pitch in zip(pages, (220.0, 330.0), strict=True):
+        folder = tmp_path / str(pitch)
+        folder.mkdir()
+        bring(page, tone(folder / "same name.wav", pitch))
+    for page in pages:
+        brought(page, "same name.wav")
+        page.get_by_label("Through the codec").check()
+    for page in pages:
+        page.click("#mk-blend")
+    first, second = (sound_of(page, player_shows(page, 1))[0] for page in pages)
+    assert len(first) == len(second) == 3 * 44100 and not np.array_equal(first, second)
+
+
+def test_a_file_that_cannot_be_used_is_answered_with_a_sentence(visit, tmp_path):
+    page = visit()
+    (tmp_path / "notes.txt").write_text("no music")
+    soundfile.write(tmp_path / "many.wav", np.zeros((4410, 3)), 44100)
+    bring(page, tmp_path / "notes.txt")
+    page.get_by_text("The file notes.txt: not readable as audio").first.wait_for()
+    bring(page, tmp_path / "many.wav")
+    page.get_by_text("only mono and stereo are supported").first.wait_for()
+    page.click("#mk-blend")
+    page.get_by_text("Choose a recording first").first.wait_for()
+    ask(page, length="0:03")
+    bring(page, tone(tmp_path / "short.wav", 220.0, 1.0))
+    brought(page, "short.wav")
+    page.click("#mk-blend")
+    page.get_by_text("The recording is too short for this glide").first.wait_for()
+    ask(page, glide="0.5")
+    page.click("#mk-blend")
+    assert "short.wav → steered" in player_shows(page, 2).inner_text()
+
+
 def test_the_page_fits_a_phone(visit):
     page = visit(width=390, height=844)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -279,3 +369,10 @@ def test_the_page_fits_a_phone(visit):
     )
     box = player.bounding_box()
     assert box["width"] <= 390 and 0 <= box["y"] < 844  # it has been brought into view
+    page.get_by_role("button", name="Your recording").click()
+    for tool in ("Glide", "Mix"):
+        page.get_by_label(tool, exact=True).check()
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator("#mk-blend").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
