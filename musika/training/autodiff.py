@@ -6,6 +6,7 @@ Everything else in training is written over ``keras.ops`` and these few function
 - ``joint_gradients``: several losses of one forward pass, each by its own variables;
 - ``input_gradient``: a network's output and the gradient of its sum by the input, which may itself be
   differentiated again (the gradient penalty needs that);
+- ``apply_gradients``, and ``apply_alike`` for gradients that all copies hold already: a step of an optimiser;
 - ``replicas`` and ``mean_over_replicas``: how many copies train side by side under ``tf.distribute``;
 - ``accelerated``: whether the device is more than a CPU.
 """
@@ -159,6 +160,19 @@ def apply_gradients(optimizer: keras.optimizers.Optimizer, found: Sequence[Tenso
         optimizer.apply(list(found), list(variables))
 
 
+def apply_alike(optimizer: keras.optimizers.Optimizer, found: Sequence[Tensor], variables: Variables) -> None:
+    """Let an optimiser take one step by gradients that all copies hold alike, and which count once.
+
+    Args:
+        optimizer: The optimiser, built for these variables.
+        found: A gradient for each variable, the same in every copy (see ``mean_over_replicas``).
+        variables: The variables.
+    """
+    copies = replicas()
+    shares = found if copies == 1 else [gradient / copies for gradient in found]  # Keras sums what the copies give it
+    apply_gradients(optimizer, shares, variables)
+
+
 def without_gradients(function: Callable[[], None]) -> None:
     """Run what assigns variables outside of any recording of gradients.
 
@@ -191,10 +205,10 @@ def mean_over_replicas(value: Tensor) -> Tensor:
     """The mean of a value over all copies that train side by side.
 
     Args:
-        value: A tensor of this copy.
+        value: A tensor of this copy, or a list of them.
 
     Returns:
-        The mean, the same for every copy.
+        The mean, the same for every copy; of a list the means.
     """
     if replicas() == 1:
         return value

@@ -216,7 +216,7 @@ class CodecPhase(keras.Model):
         level1, terms = true_level1, {}
         if self.share_level2:
             level1, latents = self._through_level2(true_level1, batch)
-            terms["latent_std"] = ops.std(latents)
+            terms["latent_std"] = _deviation(latents)
             if settings.latent:
                 terms["latent"] = ops.mean(ops.abs(level1 - ops.stop_gradient(true_level1)))
             if self.share_level2 < 1.0:
@@ -273,7 +273,8 @@ class CodecPhase(keras.Model):
             groups.append(self.critic.trainable_variables)
         losses, terms, found = autodiff.joint_gradients(lambda: self.losses_of(batch), groups)
         for optimizer, gradients, variables in zip(self.optimizer_of.values(), found, groups, strict=False):
-            autodiff.apply_gradients(optimizer, _clip(gradients), variables)
+            # Losses are means over a batch, and cards share it evenly; clipped is the gradient of the whole.
+            autodiff.apply_alike(optimizer, _clip(autodiff.mean_over_replicas(gradients)), variables)
         return {"loss": losses[0], **terms}
 
 
@@ -282,6 +283,14 @@ def _clip(gradients: list[Any], norm: float = 1.0) -> list[Any]:
     length = ops.sqrt(sum(ops.sum(ops.square(item)) for item in gradients) + 1e-12)
     factor = ops.minimum(1.0, norm / length)
     return [item * factor for item in gradients]
+
+
+def _deviation(values: Any) -> Any:
+    """Standard deviation over a batch, on several cards over all their shares of it."""
+    if autodiff.replicas() == 1:
+        return ops.std(values)
+    mean = autodiff.mean_over_replicas(ops.mean(values))
+    return ops.sqrt(autodiff.mean_over_replicas(ops.mean(ops.square(values - mean))))
 
 
 def make_batch(phase: CodecPhase, pool: Any, step: int, seed: int) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from musika.training.codec_phase import PHASES, CodecPhase, make_batch
 from musika.training.codec_start import origin_of, take_over_networks
 from musika.training.components import set_components
 from musika.training.run import Run, all_finite
+from musika.training.several import same_cards, side_by_side
 
 _WARM_UP_STEPS = 150
 _FINAL_SHARE = 0.02
@@ -89,7 +90,7 @@ class _Schedule(keras.callbacks.Callback):
 
 
 class CodecTrainer:
-    """Trains the four networks, phase after phase, in a run folder.
+    """Trains the four networks, phase after phase, in a run folder, on the cards that it is made for.
 
     Attributes:
         networks: The four networks by name.
@@ -103,6 +104,7 @@ class CodecTrainer:
         self.config = run.config
         keras.utils.set_random_seed(self.config.codec_training.seed % 2**32)
         self.networks = build_networks(self.config)
+        self._cards = same_cards()
         self.rate_factor = 1.0
         self.seconds = 0.0
 
@@ -175,11 +177,9 @@ class CodecTrainer:
         Returns:
             Whether the phase was completed.
         """
-        phase = CodecPhase(self.networks, self.config, name)
-        optimizers = phase.optimizers()
+        phase = self._open(name)
         if resume:
             self._load(phase)
-        phase.compile(optimizer=optimizers["networks"], jit_compile=False)
         steps, every = phase.settings.steps, self.config.codec_training.save_every
         extra = callbacks(phase, step)
         while step < steps:
@@ -192,6 +192,7 @@ class CodecTrainer:
             )
             if schedule.diverged or not all_finite(self.networks):
                 step = self._roll_back(phase, name)
+                phase = phase if step else self._open(name)
                 continue
             step = schedule.step
             self.seconds += time.monotonic() - started
@@ -200,6 +201,13 @@ class CodecTrainer:
             if schedule.timed_out:
                 return step >= steps
         return True
+
+    def _open(self, name: str) -> CodecPhase:
+        """A phase at its beginning, with new optimisers."""
+        with self._cards():
+            phase = CodecPhase(self.networks, self.config, name)
+            phase.compile(optimizer=phase.optimizers()["networks"], jit_compile=False)
+        return phase
 
     def _load(self, phase: CodecPhase) -> dict[str, Any]:
         models: dict[str, keras.Model] = dict(self.networks)
@@ -218,8 +226,6 @@ class CodecTrainer:
         step = int(state["step"]) if state["phase"] == name else 0
         if step:
             self._load(phase)
-        else:
-            phase.optimizers()
         self.say(f"{name}: the loss was not a number; back to step {step} with half the learning rate.")
         return step
 
@@ -231,8 +237,9 @@ def start_codec_run(
     resume: bool = False,
     say: Callable[[str], None] = print,
     start: str | Path | None = None,
+    phase: str | None = None,
 ) -> tuple[CodecTrainer, dict[str, Any]]:
-    """Create or reopen a run and load what it holds.
+    """Create or reopen a run and load what it holds; its networks lie on every card of this machine.
 
     Args:
         config: The config of a new run; a resumed one has its own.
@@ -241,6 +248,7 @@ def start_codec_run(
         resume: Whether to go on with a run.
         say: Told what happens.
         start: A preset or run whose codec a new run starts from.
+        phase: The only phase to train.
 
     Returns:
         The trainer, and where it stands: `phase` and `step`.
@@ -252,7 +260,8 @@ def start_codec_run(
         run = Run.create(out, config, {"kind": "codec", "data": data, **origin_of(start)})
     training = config.codec_training
     pool = open_pool(data, run.folder / "cache", config.sample_rate, training.held_out, training.seed, say)
-    trainer = CodecTrainer(run, pool, say)
+    with side_by_side(shared_crops(config, phase), say):
+        trainer = CodecTrainer(run, pool, say)
     if resume and run.last is not None:
         state = run.load(trainer.networks, {})
         trainer.rate_factor = float(state["rate_factor"])
@@ -265,6 +274,24 @@ def start_codec_run(
             say(f"principal components: {level} {100 * share:.1f} %")
     trainer.save("", 0)
     return trainer, {"phase": "", "step": 0}
+
+
+def shared_crops(config: Config, only: str | None = None) -> list[int]:
+    """The sizes of the batches that a training takes.
+
+    Args:
+        config: The config.
+        only: Train this phase alone.
+
+    Returns:
+        Crops of each phase that has steps.
+
+    >>> from musika.config import load_config
+    >>> shared_crops(load_config("base"))
+    [16, 16, 32, 16]
+    """
+    phases = [getattr(config.codec_training, name) for name in ([only] if only else config.codec_training.order)]
+    return [phase.crops for phase in phases if phase.steps]
 
 
 def remaining_phases(config: Config, state: dict[str, Any], only: str | None = None) -> list[tuple[str, int]]:
@@ -323,7 +350,7 @@ def train_codec(
     from musika.training.codec_saves import CodecSaves
 
     remaining_phases(config, {"phase": "", "step": 0}, phase)
-    trainer, state = start_codec_run(config, data, out, resume, say, start)
+    trainer, state = start_codec_run(config, data, out, resume, say, start, phase)
     saves = CodecSaves(trainer, progress)
     until = None if minutes is None else time.monotonic() + 60 * minutes
     saves.write(state["phase"] or "start", int(state["step"]))

@@ -181,9 +181,7 @@ class LatentGan(keras.Model):
         batch = {name: ops.convert_to_tensor(value) for name, value in data[0].items()}
         # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
         # penalty, and only the generated one is shared with the generator.
-        real_loss, real_logs, real_side = self._real_side(
-            self._shown(batch["real"]), batch.get("conditions")
-        )
+        real_loss, real_logs, real_side = self._real_side(self._shown(batch["real"]), batch.get("conditions"))
         fake_losses, fake_logs, (fake_side, toward_critic) = self._fake_side(batch)
         apply_gradients(
             self.critic_optimizer,

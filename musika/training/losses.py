@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from musika.config import Config, SpectralConfig
+from musika.training.autodiff import mean_over_replicas
 
 _RANGE_DB = 45.0  # what lies this far under a frame's peak is hardly heard
 _COMPRESSION = 0.4  # exponent of power-compressed magnitudes, near that of loudness
@@ -182,7 +183,7 @@ def phase_distance(phasor: Any, real: Any, imaginary: Any, weights: np.ndarray) 
     inverse = ops.rsqrt(power)
     real, imaginary = real * inverse, imaginary * inverse
     loudness = ops.multiply(ops.power(power, 0.25), weights)
-    loudness = loudness / (ops.mean(loudness) + 1e-6)
+    loudness = loudness / (mean_over_replicas(ops.mean(loudness)) + 1e-6)  # of the whole batch, on several cards
     everything = slice(None)
     total = 0.2 * ops.mean(loudness * (1.0 - cosine * real - sine * imaginary))
     for axis in (1, 2):

@@ -84,7 +84,11 @@ MISTAKES = [
     ("cut a.npz --start 90 --out OUT/x.npz", True, "start must be a whole number from 0 to 99"),
     ("mix a.npz b.npz --gain 99 --out OUT/x.npz", True, "gain must be a number from -10 to 10"),
     ("mix a.npz b.npz --channel-gain 16=1 --out OUT/x.npz", True, "channel must be a whole number from 0 to 15"),
-    ("mix a.npz b.npz --channel-gain all=1 --out OUT/x.npz", True, "a channel gain is CHANNELS=G, such as 0=1 or 8-15=0.2"),
+    (
+        "mix a.npz b.npz --channel-gain all=1 --out OUT/x.npz",
+        True,
+        "a channel gain is CHANNELS=G, such as 0=1 or 8-15=0.2",
+    ),
     ("glide a.npz b.npz --seconds 60 --out OUT/x.npz", True, "steps of the glide must be a whole number from 0 to 100"),
     ("glide a.npz b.npz --seconds 0.1 --curve odd --out OUT/x.npz", True, "curve must be one of linear, smooth"),
     ("stretch a.npz --factor 0 --out OUT/x.npz", True, "factor must be a number from 0.01"),

@@ -215,6 +215,22 @@ def test_a_diverged_phase_goes_back_with_half_the_rate(data, tmp_path):
     assert trainer.rate_factor == 0.5
 
 
+@pytest.mark.slow
+def test_a_phase_that_diverges_at_once_begins_with_new_optimisers(data, tmp_path):
+    trainer, _ = run_phases(load_config("debug"), data, tmp_path / "run")
+    draw, begun = trainer.batches, []
+
+    def batches(phase, step):
+        begun.append(step)
+        spoilt = np.float32(np.nan if len(begun) == 1 else 1.0)
+        return (({**batch, "audio": batch["audio"] * spoilt},) for (batch,) in draw(phase, step))
+
+    trainer.batches = batches
+    assert trainer.train_phase("level2_latent")
+    assert begun == [0, 0] and trainer.rate_factor == 0.5
+    assert codec_training.all_finite(trainer.networks)
+
+
 def test_learning_rate_warms_up_and_falls():
     rates = [codec_training.phase_learning_rate(step, 2000, 1.0) for step in (0, 149, 1000, 2000)]
     assert rates[0] < 0.02 and rates[1] > 0.95 and 0.4 < rates[2] < 0.6 and rates[3] == pytest.approx(0.02)

@@ -14,10 +14,10 @@ from musika.training import several
 HERE = Path(__file__).parent
 
 
-def two_cards(what, folder):
-    """Run two_cards.py; its report."""
+def two_cards(what, folder, script="two_cards.py"):
+    """Run a script on two logical devices; its report."""
     path = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
-    words = [sys.executable, str(HERE / "two_cards.py"), what, str(folder)]
+    words = [sys.executable, str(HERE / script), what, str(folder)]
     done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "report.json").read_text())
@@ -76,4 +76,11 @@ def test_one_card_changes_nothing_and_an_odd_batch_says_so(monkeypatch):
     monkeypatch.setattr(several, "local_cards", lambda: ["GPU:0", "GPU:1"])
     with several.side_by_side(31, lines.append) as copies:
         assert copies == 1
-    assert lines == ["2 cards cannot share a batch of 31 evenly: one is used."]
+    with several.side_by_side([12, 8, 7], lines.append) as copies:
+        assert copies == 1
+    with several.side_by_side([], lines.append) as copies:
+        assert copies == 1
+    assert lines == [
+        "2 cards cannot share a batch of 31 evenly: one is used.",
+        "2 cards cannot share a batch of 7 or 8 or 12 evenly: one is used.",
+    ]
