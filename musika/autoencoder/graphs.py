@@ -121,7 +121,7 @@ def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) 
 
     Returns:
         A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to what
-        ``compose`` takes, or to scaled log-magnitudes and phase. A noise input is there only if its decoder takes noise.
+        ``compose`` takes, or to scaled log-magnitudes and phase. Only a decoder that takes noise has an input for it.
     """
     codec = config.codec
     total = steps + 2 * codec.context_latents

@@ -69,7 +69,7 @@ def annotated_tracks(
         beats = clock_positions(annotation.beats, times) if control.clock else none
         bars = clock_positions(annotation.bars, times) if control.clock and control.beats_per_bar else none
         events = _event_counts(control, annotation, steps, latent_rate)
-        ages = time_since(annotation.onsets, times) if len(events) else none
+        ages = none if annotation.onsets is None or not len(events) else time_since(annotation.onsets, times)
         tracks[control.name] = ControlTrack(values, beats, bars, events, ages)
     return tracks
 
