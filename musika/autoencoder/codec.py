@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from musika.audio import limiter, spectral
 from musika.autoencoder import graphs, identity, level1, level2
+from musika.autoencoder.memory import keep_freed_memory
 from musika.checks import UserError, check_choice
 from musika.config import Config
 from musika.weights import load_weights, save_weights
@@ -313,6 +314,7 @@ class Codec:
             The block's number, and what `synthesise` takes.
         """
         precision, one_at_a_time = self.precision, threading.Lock()
+        keep_freed_memory()
 
         def work(block: int) -> tuple[int, Parts]:
             context = self.config.codec.context_latents
