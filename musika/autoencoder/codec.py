@@ -323,7 +323,9 @@ class Codec:
             return block, self._run_decoders(window, block, noise_seed, precision)
 
         with ThreadPoolExecutor(_BLOCKS_AHEAD) as pool:
-            ahead = [pool.submit(work, block) for block in itertools.islice(blocks, 1)]
+            for block in itertools.islice(blocks, 1):  # alone, and heard before anything else is begun
+                yield work(block)
+            ahead = [pool.submit(work, block) for block in itertools.islice(blocks, _BLOCKS_AHEAD)]
             while ahead:
                 result = ahead.pop(0).result()
                 ahead += [pool.submit(work, block) for block in itertools.islice(blocks, _BLOCKS_AHEAD - len(ahead))]
