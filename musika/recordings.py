@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -19,13 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.audio.reading import AudioReader, show_path
-from musika.audio.writing import replacing
 from musika.blend import Blend
 from musika.checks import UserError
 from musika.data.encode import clock
 from musika.data.latent_tools import ARRAY_ENDING, fill_in, read_latents
 from musika.data.latents import LATENT_ENDING, LatentFile, load_latents, save_latents
-from musika.version import __version__
 
 if TYPE_CHECKING:
     from musika.autoencoder.codec import Codec
@@ -202,12 +201,9 @@ class Blended:
         Returns:
             Iterator over consecutive blocks, float32 of shape ``(samples, 2)``.
         """
-        latents = self.file.latents
+        from musika.autoencoder.codec import stretch
 
-        def stretch(first: int, steps: int) -> Floats:
-            return latents[np.clip(np.arange(first, first + steps), 0, len(latents) - 1)]
-
-        return self.preset.codec.play(stretch, start, stop, NOISE_SEED)
+        return self.preset.codec.play(functools.partial(stretch, self.file.latents), start, stop, NOISE_SEED)
 
 
 def latents_hash(latents: Floats) -> str:
@@ -246,33 +242,16 @@ def write_blend_sidecar(
     Raises:
         UserError: If it cannot be written.
     """
-    from musika.rendering import FORMAT, sidecar_path
+    from musika.rendering import save_sidecar
 
-    preset = blended.preset
-    values = {
-        "format": FORMAT,
-        "musika": __version__,
-        "file": rendered.path.name,
-        "checkpoint": checkpoint,
-        "preset": preset.name,
-        "preset_hash": preset.hash,
-        "codec_hash": preset.codec.hash,
-        "config": preset.config.name,
+    settings = {
         "blend": how.describe(),
         "recording": recording,
         "piece": piece,
         "noise_seed": NOISE_SEED,
-        "precision": preset.codec.precision,
-        "sample_rate": rendered.sample_rate,
-        "samples": rendered.samples,
         "latents_sha256": latents_hash(blended.file.latents),
-        "complete": rendered.complete,
-        "times_real_time": round(rendered.times_real_time, 2),
     }
-    path = sidecar_path(rendered.path)
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    return path
+    return save_sidecar(blended.preset, rendered, checkpoint, settings)
 
 
 def read_blend_sidecar(path: str | Path) -> dict[str, Any] | None:

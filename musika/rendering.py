@@ -22,6 +22,7 @@ from musika.version import __version__
 if TYPE_CHECKING:
     from musika.loops import Loop
     from musika.piece import Piece
+    from musika.presets import Preset
     from musika.recordings import Blended
 
 FORMAT = 1
@@ -157,7 +158,33 @@ def write_sidecar(piece: Piece | Loop, rendered: Rendered, start: float, seconds
     """
     from musika.loops import Loop
 
-    preset = piece.preset
+    settings = {
+        "seed": piece.seed,
+        "truncation": piece.truncation,
+        "controls": piece.controls.describe(),
+        "path": piece.path.describe() if piece.path else None,
+        "loop": piece.describe() | {"turns": round(seconds / piece.turn_seconds)} if isinstance(piece, Loop) else None,
+        "start": start,
+        "seconds": seconds if rendered.complete else rendered.seconds,
+    }
+    return save_sidecar(piece.preset, rendered, checkpoint, settings)
+
+
+def save_sidecar(preset: Preset, rendered: Rendered, checkpoint: str, settings: dict[str, Any]) -> Path:
+    """Write down what every sidecar says, with the settings of what was made.
+
+    Args:
+        preset: The preset.
+        rendered: What was made of it.
+        checkpoint: The preset as ``--checkpoint`` takes it.
+        settings: What decides the music beside the preset.
+
+    Returns:
+        The sidecar.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
     values = {
         "format": FORMAT,
         "musika": __version__,
@@ -167,13 +194,7 @@ def write_sidecar(piece: Piece | Loop, rendered: Rendered, start: float, seconds
         "preset_hash": preset.hash,
         "codec_hash": preset.codec.hash,
         "config": preset.config.name,
-        "seed": piece.seed,
-        "truncation": piece.truncation,
-        "controls": piece.controls.describe(),
-        "path": piece.path.describe() if piece.path else None,
-        "loop": piece.describe() | {"turns": round(seconds / piece.turn_seconds)} if isinstance(piece, Loop) else None,
-        "start": start,
-        "seconds": seconds if rendered.complete else rendered.seconds,
+        **settings,
         "precision": preset.codec.precision,
         "sample_rate": rendered.sample_rate,
         "samples": rendered.samples,

@@ -29,3 +29,22 @@ def debug_preset_folder(debug_preset, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("presets") / "toy"
     return save_preset(folder, debug_preset.config, debug_preset.codec, debug_preset.generator, measure_precision=False)
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Asserts that the command line refuses arguments by one line with a message, and leaves no file."""
+    from musika.cli.main import main
+
+    def check(arguments, message):
+        monkeypatch.chdir(tmp_path)
+        try:
+            status = main(arguments)
+        except SystemExit as leaving:
+            status = leaving.code
+        said = capsys.readouterr()
+        assert status == 2
+        assert message in said.err and said.err.count("\n") == 1 and said.out == ""
+        assert list(tmp_path.iterdir()) == []
+
+    return check

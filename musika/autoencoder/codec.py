@@ -62,8 +62,17 @@ def _as_stereo(audio: NDArray) -> Floats:
     return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
 
 
-def _stretch(latents: Floats, first: int, steps: int) -> Floats:
-    """A stretch of finite latents; beyond either end the last step is held."""
+def stretch(latents: Floats, first: int, steps: int) -> Floats:
+    """Take a stretch of finite latents; beyond either end the last step is held.
+
+    Args:
+        latents: Latents ``(all steps, 2 * latent_channels)``.
+        first: First step; may be negative.
+        steps: Number of steps.
+
+    Returns:
+        Latents ``(steps, 2 * latent_channels)``.
+    """
     return latents[np.clip(np.arange(first, first + steps), 0, len(latents) - 1)]
 
 
@@ -134,7 +143,7 @@ class Codec:
         if self._error_db is None:
             probe = graphs.probe_audio(self.sample_rate, self.block_samples - self.config.spectral.overlap)
             context = self.config.codec.context_latents
-            window = _stretch(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
+            window = stretch(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
             exact, rough = (self._level(self._run_decoders(window, 0, 0, dtype)) for dtype in ("float32", "bfloat16"))
             self._error_db = float(np.abs(exact - rough).mean()) * self.config.spectral.level_scale_db
         return self._error_db
@@ -264,7 +273,7 @@ class Codec:
             samples = held
         elif not 0 <= samples <= held:
             raise UserError(f"codec: {len(latents)} latent steps hold 0 to {held} samples. Received: samples={samples}")
-        return self.play(functools.partial(_stretch, latents), 0, samples, seed if noise else None)
+        return self.play(functools.partial(stretch, latents), 0, samples, seed if noise else None)
 
     def play(
         self, source: LatentSource, start: int, stop: int | None, noise_seed: int | None
