@@ -205,6 +205,8 @@ class GeneratorTrainingConfig:
             so that it attends to the controls even while it finds other faults. Published: none.
         control_loss: Weight, in the generator's loss, of how far the controls that an auxiliary network hears in
             generated latents are from those that were asked for. Published: none.
+        moments: Weight, in the generator's loss, of how far the mean and the covariance of generated latents are from
+            those of the training music (see ``training/moments.py``). Published: none.
         critic_joints: With a compact codec, how many of level 1's leading principal components the critic compares
             between the end of one latent step and the beginning of the next. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
@@ -237,6 +239,7 @@ class GeneratorTrainingConfig:
     instance_noise: float = 0.0
     mismatch: float = 0.0
     control_loss: float = 0.0
+    moments: float = 0.0
     critic_joints: int = 0
     cutout: float = 0.0
     critic_first: int = 0

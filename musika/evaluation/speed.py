@@ -168,7 +168,7 @@ def training_step(preset: Preset) -> float:
     ]
     count = settings.critic_joints
     joints = measure_joints(preset.codec, None, music[:1], count) if count else None
-    gan = build_gan(config, conditions=music[1:], joints=joints)
+    gan = build_gan(config, conditions=music[1:], joints=joints, music=music[:1])
     channels = {
         "real": 2 * config.codec.latent_channels,
         "coordinates": 2 * config.generator.coordinate_channels + condition_columns(config),

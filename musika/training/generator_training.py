@@ -29,6 +29,7 @@ from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
 from musika.training.joints import measure_joints
 from musika.training.latent_gan import LatentGan
+from musika.training.moments import MomentMatching
 from musika.training.run import Run
 from musika.training.several import side_by_side
 from musika.training.take_over import take_over_weights
@@ -79,7 +80,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
-    for name in ("penalty_max", "penalty_step", "instance_noise", "mismatch", "control_loss"):
+    for name in ("penalty_max", "penalty_step", "instance_noise", "mismatch", "control_loss", "moments"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
 
 
@@ -89,6 +90,7 @@ def build_gan(
     xla: bool = False,
     conditions: list[np.ndarray] | None = None,
     joints: np.ndarray | None = None,
+    music: list[np.ndarray] | None = None,
 ) -> LatentGan:
     """Build the networks of a training.
 
@@ -98,6 +100,7 @@ def build_gan(
         xla: Whether TensorFlow compiles the step by XLA, if a single card trains.
         conditions: The control channels of the training music, `(steps, columns)` each; a control loss needs them.
         joints: From ``measure_joints``, if the critic is shown them.
+        music: The training latents in the form in which the GAN makes them; moment matching needs them.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -113,7 +116,11 @@ def build_gan(
     if start is not None and start.generator is not None:
         _load_start(generator, critic, auxiliary, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
-    return LatentGan(generator, critic, average, settings, xla and replicas() == 1, auxiliary, distance, joints)
+    moments = None
+    if settings.moments > 0 and music:
+        moments = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
+    xla = xla and replicas() == 1
+    return LatentGan(generator, critic, average, settings, xla, auxiliary, distance, joints, moments)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
@@ -266,7 +273,7 @@ def train_generator(
     count = run.config.generator_training.critic_joints
     joints = measure_joints(codec_preset.codec, statistics, latents.training, count) if count else None
     with side_by_side(run.config.generator_training.batch_size, say):
-        gan = build_gan(run.config, start_preset, xla, latents.conditions, joints)
+        gan = build_gan(run.config, start_preset, xla, latents.conditions, joints, latents.training)
     settings = run.config.generator
     crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)
     batches = GanBatches(crops, run.config, gan.generator.noise_layers)

@@ -30,6 +30,7 @@ from musika.training.autodiff import (
 )
 from musika.training.ema import ema_decay, update_average
 from musika.training.joints import with_joints
+from musika.training.moments import MomentMatching
 from musika.training.penalty import next_factor, squared_slope
 
 Tensor = Any
@@ -81,6 +82,7 @@ class LatentGan(keras.Model):
         critic: The trained critic.
         average: The averaged generator.
         auxiliary: Hears controls in latents; None when the settings have no control loss.
+        moments: Compares mean and covariance with the training music's; None when the settings give them no weight.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
     """
@@ -95,6 +97,7 @@ class LatentGan(keras.Model):
         auxiliary: keras.Model | None = None,
         control_distance: ControlDistance | None = None,
         joints: np.ndarray | None = None,
+        moments: MomentMatching | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -107,12 +110,14 @@ class LatentGan(keras.Model):
             auxiliary: Built by ``build_auxiliary``, for a control loss.
             control_distance: What it learns by, and the generator by it.
             joints: From ``measure_joints``, for a critic that is shown them.
+            moments: Made from the training latents, for a generator that is told of their moments.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
         self.auxiliary: Any = auxiliary
         self._control_distance: Any = control_distance
         self._joints = joints
+        self.moments: Any = moments
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -136,7 +141,8 @@ class LatentGan(keras.Model):
     def networks(self) -> dict[str, keras.Model]:
         """The networks by the names that they are saved under."""
         networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        return networks if self.auxiliary is None else networks | {"auxiliary": self.auxiliary}
+        others = {"auxiliary": self.auxiliary, "moments": self.moments}
+        return networks | {name: network for name, network in others.items() if network is not None}
 
     @property
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
@@ -194,6 +200,8 @@ class LatentGan(keras.Model):
             toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
+        if self.moments is not None:
+            without_gradients(lambda: self.moments.follow(fake_logs.pop("windows")))
         copies = replicas()
         return {
             "critic_loss": (real_loss + fake_losses[0]) * copies,
@@ -249,7 +257,7 @@ class LatentGan(keras.Model):
         """Both losses on generated latents: losses, scalars, gradients by the critic and by the generator."""
 
         def loss_function() -> tuple[list[Tensor], dict[str, Tensor]]:
-            fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
+            made = fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
             if "fake_mask" in batch:
                 fake = fake * batch["fake_mask"]
             if "fake_noise" in batch:
@@ -262,6 +270,10 @@ class LatentGan(keras.Model):
                     self.auxiliary(fake, training=True), batch["conditions"]
                 )
                 toward_critic = toward_critic + self.settings.control_loss * logs["control_generated"]
+            if self.moments is not None:
+                distance, logs["moments"] = self.moments(made)
+                toward_critic = toward_critic + self.settings.moments * distance
+                logs["windows"] = made  # for the running moments; not a scalar
             return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs
 
         return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])

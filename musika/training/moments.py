@@ -1,0 +1,141 @@
+"""Moment matching: generated latents are pulled to where their mean and covariance would be those of the training music.
+
+A critic that is held back by a penalty lets a generator make latents that vary less than music does, least of all in
+the small principal components. Their first two moments are known, so the generator is told of them: running moments of
+what it makes give the linear map that would carry them onto those of the training music (the optimal transport between
+two normal distributions), and each generated latent is drawn towards its own image. The gradient is that of half the
+Fréchet distance. Windows' means and the steps about them are two such sets, so that neither can stand in for the other.
+
+Source of the map: Dowson and Landau 1982, "The Fréchet distance between multivariate normal distributions"; the map is
+``T = R (R F R)^(-1/2) R`` for covariances ``F`` of the generated and ``R R`` of the training latents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from musika.data.crops import swap_sides
+from musika.training.autodiff import mean_over_replicas
+
+Tensor = Any
+
+DECAY = 0.99  # of the running moments: those of the last hundred batches
+_WINDOW_HOPS = 4  # windows of the training music overlap by all but a fourth
+_LEAST_SHARE = 1e-5  # of the largest eigenvalue: below it a direction has no variance to speak of
+
+
+def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the windows of sequences, covariances of the steps about their window's mean and of windows' means."""
+    hop = max(window // _WINDOW_HOPS, 1)
+    means, inside = [], 0.0
+    for part in sequences:
+        for start in range(0, len(part) - window + 1, hop):
+            cut = part[start : start + window].astype(np.float64)
+            means.append(cut.mean(axis=0))
+            inside = inside + (cut - means[-1]).T @ (cut - means[-1]) / window
+    between = np.stack(means)
+    mean = between.mean(axis=0)
+    return mean, np.stack([inside / len(means), (between - mean).T @ (between - mean) / len(means)])
+
+
+class MomentMatching(keras.Model):
+    """The moments of the training latents, and the running ones of the generated latents.
+
+    Attributes:
+        means: Running means of the generated windows' deviations (row 0, always 0) and means (row 1), `(2, channels)`.
+        covariances: Their running covariances, `(2, channels, channels)`.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray], window: int, mid_side: bool) -> None:
+        """Measure the training latents; the running moments begin as theirs.
+
+        Args:
+            sequences: The (normalised) training latents, `(steps, channels)` each; one at least a window long.
+            window: Latent steps of a window.
+            mid_side: Whether the channels are middle and side; both ways round in stereo count the same.
+        """
+        super().__init__(name="moments")
+        mean, covariances = _moments(sequences, window)
+        self._swap = swap_sides(np.eye(len(mean)), mid_side).astype(np.float32)
+        covariances[1] += np.outer(mean, mean)
+        mean = (mean + mean @ self._swap) / 2
+        covariances = (covariances + self._swap.T @ covariances @ self._swap) / 2
+        covariances[1] -= np.outer(mean, mean)
+        values, vectors = np.linalg.eigh(covariances)
+        scaled = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]
+        self._root = (scaled @ vectors.transpose(0, 2, 1)).astype(np.float32)
+        self._mean = np.stack([np.zeros_like(mean), mean]).astype(np.float32)
+        self._trace = float(np.trace(covariances, axis1=1, axis2=2).sum())
+        self.means = self._running("means", self._mean)
+        self.covariances = self._running("covariances", covariances.astype(np.float32))
+        self.built = True
+
+    def _running(self, name: str, initial: np.ndarray) -> keras.Variable:
+        """A variable that the optimiser leaves alone."""
+        return self.add_weight(
+            shape=initial.shape,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(initial, dtype=dtype),
+            trainable=False,
+            name=name,
+            dtype="float32",
+            aggregation="mean",
+        )
+
+    def call(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare generated windows, and the running moments, with the training music.
+
+        Args:
+            windows: `(batch, window, channels)`.
+
+        Returns:
+            The loss: half the mean squared distance of deviations and means to their images, which are constants; and
+            the Fréchet distance of the running moments, the sum of that of deviations and that of means.
+        """
+        windows = ops.cast(windows, "float32")
+        maps, distance = self._transport()
+        between = ops.mean(windows, axis=1)
+        inside = windows - between[:, None]
+        loss = ops.zeros(())
+        for index, part in enumerate((ops.reshape(inside, (-1, inside.shape[-1])), between)):
+            image = ops.matmul(part - self.means.value[index], maps[index]) + self._mean[index]
+            loss = loss + 0.5 * ops.mean(ops.sum(ops.square(part - ops.stop_gradient(image)), axis=-1))
+        return loss, distance
+
+    def _transport(self) -> tuple[Tensor, Tensor]:
+        """The maps of deviations and means onto the training music's, `(2, channels, channels)`, and the distance."""
+        means, covariances = (ops.convert_to_tensor(running) for running in (self.means, self.covariances))
+        middle = ops.matmul(ops.matmul(self._root, covariances), self._root)
+        values, vectors = ops.linalg.eigh((middle + ops.swapaxes(middle, -1, -2)) / 2)
+        least = _LEAST_SHARE * ops.max(values, axis=-1, keepdims=True)
+        sizes = ops.sqrt(ops.maximum(values, least))
+        inverse = ops.matmul(vectors / sizes[:, None], ops.swapaxes(vectors, -1, -2))
+        maps = ops.matmul(ops.matmul(self._root, inverse), self._root)
+        own = ops.sum(ops.trace(covariances, axis1=-2, axis2=-1))
+        shift = ops.sum(ops.square(means - self._mean))
+        distance = shift + own + self._trace - 2.0 * ops.sum(ops.sqrt(ops.maximum(values, 0.0)))
+        return ops.stop_gradient(maps), ops.stop_gradient(distance)
+
+    def follow(self, windows: Tensor) -> None:
+        """Move the running moments by one batch.
+
+        Args:
+            windows: Generated windows, `(batch, window, channels)`.
+        """
+        windows = ops.cast(windows, "float32")
+        between = ops.mean(windows, axis=1)
+        inside = ops.reshape(windows - between[:, None], (-1, windows.shape[-1]))
+        mean = mean_over_replicas(ops.mean(between, axis=0))
+        mean = (mean + ops.matmul(mean, self._swap)) / 2
+        mean = DECAY * self.means.value[1] + (1.0 - DECAY) * mean
+        # Covariances about the running mean: about the batch's own they would be too small.
+        parts = (inside, between - mean)
+        found = ops.stack([ops.matmul(ops.transpose(part), part) / ops.shape(part)[0] for part in parts])
+        found = mean_over_replicas(found)
+        found = (found + ops.matmul(ops.matmul(self._swap.T, found), self._swap)) / 2
+        self.means.assign(ops.stack([ops.zeros_like(mean), mean]))
+        self.covariances.assign(DECAY * self.covariances.value + (1.0 - DECAY) * found)
