@@ -52,6 +52,8 @@ class CompactWidths:
         level2_hidden: Width of the networks that run at the latent rate.
         level2_blocks: Residual blocks in each of them.
         floor_db: Level of a bin (a full-scale sine has about 54 dB) that counts as silence to the components.
+        ceiling: Whether no bin is decoded louder than it ever was in the training music, so that an unlikely latent
+            does not overload the limiter.
         latent_noise: Standard deviation of the noise on the latents in training.
     """
 
@@ -67,6 +69,7 @@ class CompactWidths:
     level2_hidden: int = 512
     level2_blocks: int = 2
     floor_db: float = -4.0
+    ceiling: bool = False
     latent_noise: float = 0.03
 
 

@@ -372,11 +372,11 @@ class Codec:
             return spectral.synthesise(parts[0], self.config.spectral)
         if len(parts) == 2:
             return spectral.synthesise_scaled(*parts, self.config.spectral)
-        compose = self.networks["level1_decoder"].compose
-        channels, frames = parts[0].shape[:2]
+        decoder, (channels, frames) = self.networks["level1_decoder"], parts[0].shape[:2]
+        limit = decoder.limit()
 
         def spectrum_of(channel: int, chunk: slice) -> NDArray[np.complex64]:
-            return compose(*(part[channel, chunk] for part in parts))
+            return decoder.compose(*(part[channel, chunk] for part in parts), limit)
 
         return spectral.synthesise_by(spectrum_of, channels, frames, self.config.spectral)
 

@@ -17,53 +17,15 @@ import numpy as np
 from keras import layers, ops
 
 from musika.autoencoder.phase_recurrence import windowed_recurrence
+from musika.autoencoder.soft_floor import LOUDEST, SoftFloor
 from musika.config import Config
 
-_EMPHASIS_CORNER_HZ = 300.0  # pre-emphasis of about 3.6 dB an octave above it, as hearing weighs broadband noise
-_EMPHASIS_TOP_HZ = 12000.0
-_EMPHASIS_POWER = 0.3
-_WEIGHT_CORNER_HZ = 1500.0  # bins above it are many and weigh less each
 _SMALL = 1e-3  # variance scale of residual outputs: near zero at the start
 _DEVIATION_BINS = 1.5  # how far from a bin's centre the tone may lie that dominates it: about its main lobe
 _DECAY_START = 2.0  # the recurrence first keeps sigmoid(2) = 0.88 of its state from frame to frame
+_CEILING_REACH = 4  # bins to either side: the main lobe of the next tone
+_CEILING_MARGIN = 0.25  # above a full-scale sine, in nepers: the first partial of a square wave
 _LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
-
-
-def bin_frequencies(config: Config) -> np.ndarray:
-    """Centre frequencies of the bins.
-
-    Args:
-        config: The config.
-
-    Returns:
-        Array `(bins,)` in Hz.
-    """
-    return np.arange(config.spectral.bins) * config.sample_rate / config.spectral.fft_length
-
-
-def emphasis(config: Config) -> np.ndarray:
-    """Pre-emphasis of each bin.
-
-    Args:
-        config: The config.
-
-    Returns:
-        Array `(bins,)`, natural logarithm of an amplitude factor.
-    """
-    frequency = np.minimum(bin_frequencies(config), _EMPHASIS_TOP_HZ)
-    return (_EMPHASIS_POWER * np.log1p((frequency / _EMPHASIS_CORNER_HZ) ** 2)).astype("float32")
-
-
-def bin_weights(config: Config) -> np.ndarray:
-    """Weight of each bin in the principal components.
-
-    Args:
-        config: The config.
-
-    Returns:
-        Array `(bins,)`, 1 at 0 Hz and falling.
-    """
-    return np.sqrt(1.0 / (1.0 + bin_frequencies(config) / _WEIGHT_CORNER_HZ)).astype("float32")
 
 
 def initial_turn(config: Config) -> np.ndarray:
@@ -76,50 +38,6 @@ def initial_turn(config: Config) -> np.ndarray:
         Array `(bins,)` of 1 and -1.
     """
     return np.where(np.arange(config.spectral.bins) % 2, -1.0, 1.0).astype("float32")
-
-
-class SoftFloor:
-    """The map between scaled log-magnitudes and what the principal components see.
-
-    ``y = weight * ln(amplitude * emphasis + floor)``; backwards the floor is taken off softly.
-    """
-
-    def __init__(self, config: Config):
-        spectral = config.spectral
-        self.scale = spectral.level_scale_db * math.log(10) / 20
-        self.offset = spectral.level_offset_db * math.log(10) / 20
-        self.floor = config.codec.compact.floor_db * math.log(10) / 20
-        self.emphasis = emphasis(config)
-        self.weights = bin_weights(config)
-        self.inverse_weights = 1.0 / self.weights
-        self.amplitude_scale = (0.5 * np.exp(self.floor - self.emphasis)).astype("float32")
-
-    def forward(self, level: Any) -> Any:
-        """Scaled log-magnitudes `(..., bins)` to weighted soft-floored ones."""
-        amplitude = ops.exp(ops.add(level * self.scale + self.offset, self.emphasis))
-        return ops.multiply(ops.log(amplitude + math.exp(self.floor)), self.weights)
-
-    def backward(self, value: Any, factor: Any = 1.0) -> Any:
-        """The inverse of `forward`: amplitudes times a factor; the soft floor keeps them above 0 and differentiable."""
-        floor = math.exp(self.floor)
-        above = ops.exp(ops.minimum(ops.multiply(value, self.inverse_weights), 12.0)) * (1.0 / floor) - 1.0
-        return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale * factor)
-
-    def amplitude(self, value: np.ndarray) -> np.ndarray:
-        """`backward` in NumPy."""
-        above = value * self.inverse_weights
-        np.exp(np.minimum(above, np.float32(12.0), out=above), out=above)
-        above *= np.float32(math.exp(-self.floor))
-        above -= np.float32(1.0)
-        root = above * above
-        root += np.float32(0.01)
-        above += np.sqrt(root, out=root)
-        above *= self.amplitude_scale
-        return above
-
-    def level(self, amplitude: Any) -> Any:
-        """Scaled log-magnitudes of amplitudes."""
-        return (ops.log(amplitude) - self.offset) * (1.0 / self.scale)
 
 
 @keras.saving.register_keras_serializable("musika")
@@ -258,21 +176,44 @@ class Level1Decoder(_Network):
         self.recurrent = widths.phase_recurrence
         self.phase = _dense(2 * (bins - self.recurrent), dtype, name="phase")
         self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
+        self.ceiling = None
+        self.highest = self.soft_floor.emphasis + np.float32(math.log(config.spectral.fft_length / 4) + _CEILING_MARGIN)
+        if widths.ceiling:
+            self.ceiling = self.add_weight(
+                shape=(bins,), initializer=lambda *args, **kwargs: self.highest, trainable=False, name="ceiling"
+            )
+
+    def limit(self) -> Any:
+        """The loudest that each bin may be: logarithm of the emphasised amplitude, float32 `(bins,)`, or one number."""
+        return np.float32(LOUDEST) if self.ceiling is None else ops.convert_to_numpy(self.ceiling)
+
+    def set_ceiling(self, frames: np.ndarray, before: np.ndarray | None = None) -> None:
+        """Set the ceiling to what is the loudest in some music, each bin's neighbours counted in.
+
+        Args:
+            frames: What `SoftFloor.forward` gives for the music, `(frames, bins)`.
+            before: A ceiling that is not to be lowered, as `limit` gives it.
+        """
+        loudest = np.pad(frames.max(axis=0) * self.soft_floor.inverse_weights, _CEILING_REACH, mode="edge")
+        loudest = np.lib.stride_tricks.sliding_window_view(loudest, 2 * _CEILING_REACH + 1).max(axis=1)
+        self.ceiling.assign(np.minimum(loudest if before is None else np.maximum(loudest, before), self.highest))
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
         weighted, cosine, sine = self.heads(level1)
         factor = ops.multiply(ops.rsqrt(cosine * cosine + sine * sine + 1e-6), self.turn)
         phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
-        return self.soft_floor.level(self.soft_floor.backward(weighted)), phasor
+        limit = LOUDEST if self.ceiling is None else ops.convert_to_tensor(self.ceiling)
+        return self.soft_floor.level(self.soft_floor.backward(weighted, limit)), phasor
 
-    def compose(self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
+    def compose(self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, limit: Any = None) -> np.ndarray:
         """Make the spectrum of what `heads` gives, in NumPy: a few frames at a time stay in the processor's cache.
 
         Args:
             weighted: Weighted levels of some frames, `(..., bins)` float32, as from `heads`.
             cosine: One part of the phasors, likewise.
             sine: The other part.
+            limit: What `limit` gives, for those who call often.
 
         Returns:
             Spectrum `(..., bins)`, complex64.
@@ -280,7 +221,7 @@ class Level1Decoder(_Network):
         length = cosine * cosine
         length += sine * sine
         length += np.float32(1e-6)
-        amplitude = self.soft_floor.amplitude(weighted)
+        amplitude = self.soft_floor.amplitude(weighted, self.limit() if limit is None else limit)
         amplitude /= np.sqrt(length, out=length)
         amplitude *= self.turn
         spectrum = np.empty(weighted.shape, np.complex64)

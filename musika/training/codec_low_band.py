@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from musika.autoencoder.compact import bin_frequencies
+from musika.autoencoder.soft_floor import bin_frequencies
 from musika.config import Config
 from musika.training.losses import inverse_short_time_spectrum, phase_distance, short_time_spectrum
 

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from musika.autoencoder.compact import bin_frequencies
 from musika.autoencoder.critic import build_codec_critic, critic_view
+from musika.autoencoder.soft_floor import bin_frequencies
 from musika.checks import UserError
 from musika.config import CodecPhaseConfig, Config
 from musika.training import autodiff

@@ -19,7 +19,7 @@ from musika.data.audio_pool import AudioPool, open_pool
 from musika.presets import load_preset
 from musika.training.codec_phase import PHASES, CodecPhase, make_batch
 from musika.training.codec_start import origin_of, take_over_networks
-from musika.training.components import set_components
+from musika.training.components import set_components, weighted_frames
 from musika.training.run import Run, all_finite
 from musika.training.several import same_cards, side_by_side
 
@@ -117,11 +117,26 @@ class CodecTrainer:
         training = self.config.codec_training
         if not training.principal_components:
             return {}
+        return set_components(self.networks, self._patches(), self.config)
+
+    def take_over(self, networks: dict[str, keras.Model]) -> None:
+        """Go on with the networks of another codec; a ceiling is raised to what this music needs.
+
+        Args:
+            networks: Its four networks by name.
+        """
+        take_over_networks(self.networks, networks, self.say)
+        decoder, before = (source["level1_decoder"] for source in (self.networks, networks))
+        if getattr(decoder, "ceiling", None) is not None:
+            known = before.limit() if getattr(before, "ceiling", None) is not None else None
+            decoder.set_ceiling(weighted_frames(decoder, self._patches(), self.config), known)
+
+    def _patches(self) -> np.ndarray:
+        """Mono crops of one patch each, `(count, samples)`."""
+        training, spectral = self.config.codec_training, self.config.spectral
         rng = np.random.Generator(np.random.Philox(key=[training.seed, 2]))
-        spectral = self.config.spectral
         samples = self.config.latent_hop - spectral.hop_length + spectral.fft_length
-        crops = self.pool.crops(training.component_patches, samples, rng, training.gain_low_db, training.gain_high_db)
-        return set_components(self.networks, crops, self.config)
+        return self.pool.crops(training.component_patches, samples, rng, training.gain_low_db, training.gain_high_db)
 
     def batches(self, phase: CodecPhase, step: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
         """Endless batches from a step on.
@@ -268,7 +283,7 @@ def start_codec_run(
         trainer.seconds = float(state.get("seconds", 0.0))
         return trainer, state
     if start is not None:
-        take_over_networks(trainer.networks, load_preset(start).codec.networks, say)
+        trainer.take_over(load_preset(start).codec.networks)
     else:
         for level, share in trainer.start().items():
             say(f"principal components: {level} {100 * share:.1f} %")

@@ -22,8 +22,29 @@ def _principal(values: NDArray[np.float32], count: int) -> tuple[NDArray[Any], N
     return mean, directions[:, order], np.sqrt(np.maximum(variance[order], 1e-10))
 
 
+def weighted_frames(decoder: Any, audio: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
+    """What the soft floor makes of the frames of some music.
+
+    Args:
+        decoder: The compact level-1 decoder (or encoder).
+        audio: Mono crops `(count, samples)`.
+        config: The config.
+
+    Returns:
+        Float32 array `(frames, bins)`.
+    """
+    spectral, weighted = config.spectral, []
+    for start in range(0, len(audio), 256):
+        spectrum = short_time_spectrum(audio[start : start + 256], spectral.fft_length, spectral.hop_length)
+        level = scaled_level(*spectrum, spectral)
+        weighted.append(keras.ops.convert_to_numpy(decoder.soft_floor.forward(level)).astype(np.float32))
+    return np.concatenate(weighted).reshape(-1, spectral.bins)
+
+
 def set_components(networks: dict[str, keras.Model], audio: NDArray[np.float32], config: Config) -> dict[str, float]:
     """Measure the principal components of frames and of patches and put them into the four compact networks.
+
+    The decoder's ceiling, if it has one, is measured too.
 
     Args:
         networks: The four networks by name.
@@ -33,14 +54,10 @@ def set_components(networks: dict[str, keras.Model], audio: NDArray[np.float32],
     Returns:
         The share of the variance that each level keeps.
     """
-    spectral, codec = config.spectral, config.codec
-    encoder, decoder = networks["level1_encoder"], networks["level1_decoder"]
-    weighted = []
-    for start in range(0, len(audio), 256):
-        spectrum = short_time_spectrum(audio[start : start + 256], spectral.fft_length, spectral.hop_length)
-        level = scaled_level(*spectrum, spectral)
-        weighted.append(keras.ops.convert_to_numpy(encoder.soft_floor.forward(level)).astype(np.float32))
-    frames = np.concatenate(weighted).reshape(-1, spectral.bins)
+    codec, encoder, decoder = config.codec, networks["level1_encoder"], networks["level1_decoder"]
+    frames = weighted_frames(encoder, audio, config)
+    if decoder.ceiling is not None:
+        decoder.set_ceiling(frames)
     mean, basis, deviation = _principal(frames, codec.level1_channels)
     # One scale for all channels: level-1 latents keep the proportions in which they are heard.
     scale = np.full(codec.level1_channels, np.sqrt(np.mean(deviation**2)))

@@ -115,7 +115,7 @@ class MagnitudeLoss:
     """
 
     def __init__(self, config: Config):
-        from musika.autoencoder.compact import bin_frequencies, emphasis
+        from musika.autoencoder.soft_floor import bin_frequencies, emphasis
 
         frequency = bin_frequencies(config)
         heavy, light = 1 / (1 + frequency / _WEIGHT_CORNER_HZ), 1 / np.sqrt(1 + frequency / 690.0)

@@ -1,4 +1,4 @@
-"""Moment matching: generated latents are pulled to where their mean and covariance would be those of the training music.
+"""Moment matching: generated latents are pulled to where their mean and covariance would be the training music's.
 
 A critic that is held back by a penalty lets a generator make latents that vary less than music does, least of all in
 the small principal components. Their first two moments are known, so the generator is told of them: running moments of
@@ -134,7 +134,9 @@ class MomentMatching(keras.Model):
         mean = DECAY * self.means.value[1] + (1.0 - DECAY) * mean
         # Covariances about the running mean: about the batch's own they would be too small.
         parts = (inside, between - mean)
-        found = ops.stack([ops.matmul(ops.transpose(part), part) / ops.shape(part)[0] for part in parts])
+        found = ops.stack(
+            [ops.matmul(ops.transpose(part), part) / ops.cast(ops.shape(part)[0], "float32") for part in parts]
+        )
         found = mean_over_replicas(found)
         found = (found + ops.matmul(ops.matmul(self._swap.T, found), self._swap)) / 2
         self.means.assign(ops.stack([ops.zeros_like(mean), mean]))

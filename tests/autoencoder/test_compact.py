@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from musika.autoencoder import compact
+from musika.autoencoder.level1 import build_level1_decoder
+from musika.autoencoder.soft_floor import SoftFloor
 from musika.config import load_config
 from musika.training.codec_phase import NETWORKS
 from musika.training.components import set_components
@@ -22,9 +24,11 @@ OVERRIDES = {
             "level2_hidden": 16,
             "phase_recurrence": 20,
             "phase_width": 8,
+            "ceiling": False,
         },
     },
 }
+CEILING = {**OVERRIDES["codec"], "compact": {**OVERRIDES["codec"]["compact"], "ceiling": True}}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def measured(config, networks):
 
 
 def test_soft_floor_is_undone(config):
-    soft = compact.SoftFloor(config)
+    soft = SoftFloor(config)
     level = np.random.default_rng(0).uniform(0.2, 1.2, (1, 4, config.spectral.bins)).astype(np.float32)
     back = soft.level(soft.backward(soft.forward(level)))
     np.testing.assert_allclose(np.asarray(back), level, atol=0.01)
@@ -108,3 +112,46 @@ def test_what_lies_beyond_the_context_is_not_seen(config, networks):
     whole = decoded(latents)[:, context * frames : (context + steps) * frames]
     cut = decoded(latents[:, : 2 * context + steps])[:, context * frames : (context + steps) * frames]
     np.testing.assert_allclose(cut, whole, atol=1e-4)
+
+
+def test_no_bin_is_louder_than_in_the_training_music(config):
+    decoder = build_level1_decoder(load_config("compact", {**OVERRIDES, "codec": CEILING}))
+    bins, soft = config.spectral.bins, decoder.soft_floor
+    full_scale = 20 * np.log10(config.spectral.fft_length / 4)
+
+    def decibels(limit):
+        return 20 / np.log(10) * (limit - soft.emphasis)
+
+    np.testing.assert_allclose(decibels(decoder.limit()), full_scale + 2.2, atol=0.1)  # a square wave's first partial
+    level = np.full((3, bins), -20.0)
+    level[1, 40], level[2, 90] = full_scale - 10.0, full_scale + 20.0
+    offset, scale = config.spectral.level_offset_db, config.spectral.level_scale_db
+    frames = np.asarray(soft.forward((level - offset) / scale))
+    decoder.set_ceiling(frames)
+    ceiling = decibels(decoder.limit())
+    np.testing.assert_allclose(ceiling[36:45], full_scale - 10.0, atol=0.7)  # the next tone's main lobe is left room
+    np.testing.assert_allclose(ceiling[86:95], full_scale + 2.2, atol=0.7)
+    spectrum = decoder.compose(*(30.0 * np.ones((1, 2, bins), np.float32) for _ in range(3)))
+    loud = ceiling > full_scale - 15.0
+    found = 20 * np.log10(np.abs(spectrum[0, 0]))
+    np.testing.assert_allclose(found[loud], ceiling[loud], atol=0.1)
+    assert found[~loud].max() < full_scale - 15.0
+    before = decoder.limit().copy()
+    decoder.set_ceiling(frames[:1], before)
+    np.testing.assert_array_equal(decoder.limit(), before)
+    decoder.set_ceiling(frames[:1])
+    assert decibels(decoder.limit()).max() < 0.0
+
+
+def test_level_and_composed_spectrum_have_the_same_ceiling(config):
+    decoder = build_level1_decoder(load_config("compact", {**OVERRIDES, "codec": CEILING}))
+    decoder.set_ceiling(np.full((1, config.spectral.bins), 1.5, np.float32))
+    level1 = 3.0 * np.random.default_rng(3).standard_normal((1, 16, config.codec.level1_channels)).astype(np.float32)
+    level, _ = decoder(level1)
+    spectrum = decoder.compose(*(np.asarray(item) for item in decoder.heads(level1)))
+    decibels = np.asarray(level) * config.spectral.level_scale_db + config.spectral.level_offset_db
+    np.testing.assert_allclose(decibels, 20 * np.log10(np.abs(spectrum)), atol=0.05)
+    limit = 20 / np.log(10) * (decoder.limit() - decoder.soft_floor.emphasis)
+    assert (decibels < limit + 0.1).all() and (decibels > limit - 2.0).any()
+    decoder.ceiling.assign(decoder.highest)
+    assert (np.asarray(decoder(level1)[0]) > np.asarray(level) + 0.1).any()
