@@ -75,6 +75,22 @@ def _blocks(count: int, width: int, dtype: Any, dilated: bool = True) -> list[Re
     ]
 
 
+def _rows(x: Any) -> Any:
+    """All frames `(batch, frames, width)` as rows: a product and its bias are then one operation."""
+    return ops.reshape(x, (-1, x.shape[-1]))
+
+
+def _normalised(x: Any, layer: layers.LayerNormalization) -> Any:
+    """What the layer would give, by ``E[x^2] - E[x]^2``: on a CPU it takes half of the layer's own time."""
+    if not layer.built:
+        layer.build(x.shape)
+    values = ops.cast(x, "float32")
+    mean = ops.mean(values, axis=-1, keepdims=True)
+    variance = ops.maximum(ops.mean(ops.square(values), axis=-1, keepdims=True) - ops.square(mean), 0.0)
+    size = ops.rsqrt(variance + layer.epsilon) * ops.cast(layer.gamma, "float32")
+    return ops.cast((values - mean) * size + ops.cast(layer.beta, "float32"), x.dtype)
+
+
 @keras.saving.register_keras_serializable("musika")
 class ResidualBlock(layers.Layer):
     """``x + dense(silu(conv3(normalise(x))))`` with an output that starts small."""
@@ -88,7 +104,7 @@ class ResidualBlock(layers.Layer):
 
     def call(self, x: Any) -> Any:
         """Map `(batch, time, width)` to the same shape."""
-        return x + self.project(ops.silu(self.convolve(self.normalise(x))))
+        return x + self.project(ops.silu(self.convolve(_normalised(x, self.normalise))))
 
 
 class _Network(keras.Model):
@@ -162,6 +178,7 @@ class Level1Decoder(_Network):
         self.frames_per_latent = config.codec.frames_per_latent
         self.soft_floor = SoftFloor(config)
         self.turn = initial_turn(config)
+        self.signed_scale = self.soft_floor.amplitude_scale * self.turn
         self.components = Components(bins, config.codec.level1_channels, name="components")
         self.input_scale = self.add_weight(
             shape=(config.codec.level1_channels,), initializer="ones", trainable=False, name="input_scale"
@@ -223,7 +240,7 @@ class Level1Decoder(_Network):
         length += np.float32(1e-6)
         amplitude = self.soft_floor.amplitude(weighted, self.limit() if limit is None else limit)
         amplitude /= np.sqrt(length, out=length)
-        amplitude *= self.turn
+        amplitude *= self.signed_scale
         spectrum = np.empty(weighted.shape, np.complex64)
         np.multiply(amplitude, cosine, out=spectrum.real)
         np.multiply(amplitude, sine, out=spectrum.imag)
@@ -245,14 +262,16 @@ class Level1Decoder(_Network):
         hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden)
-        kept = slice(margin, frames - margin)
-        wide = ops.silu(self.head(hidden[:, kept]))
-        weighted = self.components(level1[:, kept], backward=True) + ops.cast(self.magnitude(wide), "float32")
+        kept, count = slice(margin, frames - margin), frames - 2 * margin
+        wide = ops.silu(self.head(_rows(hidden[:, kept])))
+        weighted = self.components(_rows(level1[:, kept]), backward=True) + ops.cast(self.magnitude(wide), "float32")
         cosine, sine = self._phase_parts(wide)
         if self.low_phase is not None:  # joined before the cast: these arrays are large, and passes over them cost most
-            parts = zip((part[:, kept] for part in self.low_phase(hidden)), (cosine, sine), strict=True)
+            parts = zip((_rows(part[:, kept]) for part in self.low_phase(hidden)), (cosine, sine), strict=True)
             cosine, sine = (ops.concatenate([ops.cast(low, high.dtype), high], axis=-1) for low, high in parts)
-        return weighted, ops.cast(cosine, "float32"), ops.cast(sine, "float32")
+        return tuple(
+            ops.cast(ops.reshape(part, (-1, count, part.shape[-1])), "float32") for part in (weighted, cosine, sine)
+        )
 
     def _phase_parts(self, wide: Any) -> tuple[Any, Any]:
         """The phase head's two halves, as two products: cheaper than to split one."""
@@ -288,7 +307,7 @@ class Level2Encoder(_Network):
         hidden = self.first(ops.reshape(ops.silu(self.frame(level1)), (-1, steps, self.joined)))
         for block in self.blocks:
             hidden = block(hidden)
-        residual = ops.cast(self.last(self.normalise(hidden)), "float32")
+        residual = ops.cast(self.last(_normalised(hidden, self.normalise)), "float32")
         return ops.clip(linear, -_LATENT_LIMIT, _LATENT_LIMIT) + residual
 
 

@@ -82,7 +82,7 @@ class SoftFloor:
         return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale)
 
     def amplitude(self, value: np.ndarray, limit: np.ndarray) -> np.ndarray:
-        """`backward` in NumPy."""
+        """`backward` in NumPy, but for the factor `amplitude_scale`."""
         above = value * self.inverse_weights
         np.exp(np.minimum(above, limit, out=above), out=above)
         above *= np.float32(math.exp(-self.floor))
@@ -90,7 +90,6 @@ class SoftFloor:
         root = above * above
         root += np.float32(0.01)
         above += np.sqrt(root, out=root)
-        above *= self.amplitude_scale
         return above
 
     def level(self, amplitude: Any) -> Any:
