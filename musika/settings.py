@@ -272,6 +272,7 @@ class CodecPhaseConfig:
         low_phasor: Weight of the phase distance in the bins of the phase recurrence alone.
         low_waveform: Weight of the spectral distance of what these bins sound like.
         low_onsets: Weight of what is missing to a full correlation of onset envelopes below 150 Hz.
+        border: Weight of how much more the spectrum changes where blocks meet than it does there in the original.
         latent: Weight of the distance of level-1 latents.
         adversarial: Weight of the critic's judgement.
         adversarial_from: Share of the steps after which the critic judges.
@@ -291,6 +292,7 @@ class CodecPhaseConfig:
     low_phasor: float = 0.0
     low_waveform: float = 0.0
     low_onsets: float = 0.0
+    border: float = 0.0
     latent: float = 0.0
     adversarial: float = 0.0
     adversarial_from: float = 0.5

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.audio import borders
 from musika.audio.spectral import analyse, log_magnitude, synthesise
 from musika.config import Config
 
@@ -23,7 +24,6 @@ GRIFFIN_LIM_ITERATIONS = 100
 _FINE_FFT = 4096
 _FINE_BAND_HZ = (150.0, 5000.0)
 _TONAL_DB = 6.0  # fine structure above which a bin of the original counts as tonal
-_BORDER_FFT, _BORDER_HOP = 512, 128
 
 Audio = NDArray[np.float32]
 
@@ -100,7 +100,7 @@ def _magnitudes(audio: Audio, length: int, hop: int) -> Audio:
 
 
 def border_flux(audio: Audio, period: int, first: int) -> float:
-    """Spectral flux where decoder blocks meet, against that elsewhere.
+    """Spectral flux where blocks meet, against that elsewhere.
 
     Args:
         audio: Waveform `(samples,)`.
@@ -110,12 +110,9 @@ def border_flux(audio: Audio, period: int, first: int) -> float:
     Returns:
         Mean flux where a frame enters or leaves a border, divided by the mean elsewhere; 1 is no difference.
     """
-    magnitudes = _magnitudes(audio, _BORDER_FFT, _BORDER_HOP)
-    flux = np.abs(np.diff(np.log(magnitudes + 1e-3), axis=0)).mean(axis=1)
-    # flux[i] lies between frames i and i + 1: its centre in samples
-    centres = np.arange(len(flux)) * _BORDER_HOP + (_BORDER_FFT + _BORDER_HOP) / 2
-    distance = np.abs((centres - first + period / 2) % period - period / 2)
-    near = distance <= _BORDER_FFT / 2 + _BORDER_HOP / 2
+    magnitudes = _magnitudes(audio, borders.WINDOW, borders.HOP)
+    flux = np.abs(np.diff(np.log(magnitudes + borders.FLOOR), axis=0)).mean(axis=1)
+    near = borders.near_borders(len(flux), period, first)
     return float(flux[near].mean() / flux[~near].mean())
 
 
@@ -291,22 +288,15 @@ class Reconstruction:
             guess = griffin_lim(np.abs(spectrum), config)[edge : edge + len(true)]
             result["true_griffin_lim_spectral_convergence"] = spectral_convergence(guess, true)
             result["true_griffin_lim_multi_scale_db"] = multi_scale_distance(guess, true)
-        result["original_border_flux"] = self._border(true)
+        result["original_border_flux"] = border_flux(true, *borders.decoder_borders(config))
         return result
-
-    def _border(self, audio: Audio) -> float:
-        codec, hop = self.config.codec, self.config.spectral.hop_length
-        frames = codec.decoder_frames if codec.architecture == "published" else codec.frames_per_latent
-        # frame t is centred at sample t * hop + fft / 2; a border lies half a hop before frame 0 of a block
-        first = self.config.spectral.fft_length // 2 - hop // 2 - self.config.spectral.overlap
-        return border_flux(audio, frames * hop, first)
 
     def _waveform(self, audio: Audio, true: Audio) -> dict[str, float]:
         rate = self.config.sample_rate
         return {
             "multi_scale_db": multi_scale_distance(audio, true),
             "spectral_convergence": spectral_convergence(audio, true),
-            "border_flux": self._border(audio),
+            "border_flux": border_flux(audio, *borders.decoder_borders(self.config)),
             "harmonic_survival": harmonic_survival(audio, true, rate),
             "onsets_below_150_hz": onset_correlation(audio, true, rate, 0.0, 150.0),
             "onsets_above_150_hz": onset_correlation(audio, true, rate, 150.0, 16000.0),

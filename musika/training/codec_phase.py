@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from musika.audio.borders import decoder_borders
 from musika.autoencoder.critic import build_codec_critic, critic_view
 from musika.autoencoder.soft_floor import bin_frequencies
 from musika.checks import UserError
@@ -25,6 +26,7 @@ from musika.training.codec_low_band import LowBandLoss
 from musika.training.losses import (
     SCALES,
     MagnitudeLoss,
+    border_excess,
     inverse_short_time_spectrum,
     level_amplitude,
     multi_scale_spectral_distance,
@@ -231,7 +233,7 @@ class CodecPhase(keras.Model):
         if self.low_band_loss is not None:
             terms |= self.low_band_loss(level_amplitude(ops.minimum(level, 1.5), spectral), phasor, real, imaginary)
         total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
-        if not (settings.waveform or self.judged):
+        if not (settings.waveform or settings.border or self.judged):
             return [total], terms
         return self._waveform_losses(total, terms, level, phasor, batch)
 
@@ -250,6 +252,9 @@ class CodecPhase(keras.Model):
             scales = tuple(scale for scale in SCALES if 2 * scale <= samples)  # a short crop has no long windows
             terms["waveform"] = multi_scale_spectral_distance(audio, true, scales)
             total = total + settings.waveform * terms["waveform"]
+        if settings.border:
+            terms["border"] = border_excess(audio, true, *decoder_borders(self.config))
+            total = total + settings.border * terms["border"]
         if not self.judged:
             return [total], terms
         fake_scores, real_scores = self.critic(critic_view(audio)), self.critic(critic_view(true))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from musika.audio import borders
 from musika.config import Config, SpectralConfig
 from musika.training.autodiff import mean_over_replicas
 
@@ -222,3 +223,25 @@ def multi_scale_spectral_distance(audio: Any, target: Any, scales: tuple[int, ..
 def _magnitude(audio: Any, length: int) -> Any:
     real, imaginary = short_time_spectrum(audio, length, length // 4)
     return ops.sqrt(real * real + imaginary * imaginary + 1e-7)
+
+
+def border_excess(audio: Any, target: Any, period: int, first: int) -> Any:
+    """How much more the spectrum changes where blocks of the decoder meet than it does there in the original.
+
+    Args:
+        audio: Predicted waveforms `(batch, samples)`.
+        target: True waveforms.
+        period: Samples between two borders.
+        first: Sample of the first border.
+
+    Returns:
+        Scalar: by how much the ratio of the flux at borders to that elsewhere exceeds the original's; 0 if it does not.
+    """
+    ratios = []
+    for wave in (audio, target):
+        real, imaginary = short_time_spectrum(wave, borders.WINDOW, borders.HOP)
+        level = ops.log(ops.sqrt(real * real + imaginary * imaginary + 1e-7) + borders.FLOOR)
+        flux = ops.mean(ops.abs(level[:, 1:] - level[:, :-1]), axis=(0, 2))
+        near = borders.near_borders(flux.shape[0], period, first).astype("float32")
+        ratios.append(ops.sum(flux * near) / near.sum() / (ops.sum(flux * (1.0 - near)) / (1.0 - near).sum()))
+    return ops.relu(ratios[0] - ratios[1])

@@ -1,5 +1,8 @@
 import json
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from musika.checks import UserError
@@ -70,3 +73,12 @@ def test_bad_arguments_of_the_verb(capsys):
 
     assert main(["bench", "debug", "--repeats", "0"]) == 2
     assert "repeats must be a whole number from 1" in capsys.readouterr().err
+
+
+def test_a_small_process_of_a_large_one_has_little_memory():
+    held = np.ones(60_000_000, np.float32)  # 240 MB
+    code = "from musika.evaluation.speed import peak_memory; print(peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours, theirs = speed.peak_memory(), int(done.stdout)
+    assert ours > held.nbytes
+    assert 5e6 < theirs < 0.6 * ours

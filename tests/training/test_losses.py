@@ -6,7 +6,9 @@ import scipy.signal
 from keras import ops
 
 from musika.audio import spectral as playing
+from musika.audio.borders import decoder_borders
 from musika.config import SpectralConfig, load_config
+from musika.evaluation.reconstruction import border_flux
 from musika.training import losses
 
 SPECTRAL = SpectralConfig(hop_length=64, fft_length=256)
@@ -115,3 +117,24 @@ def test_magnitude_losses_vanish_for_equal_and_see_gain_and_detail():
     )
     assert louder > 0.1
     assert rough_detail > 3 * louder_detail
+
+
+def test_clicks_where_blocks_meet_are_an_excess_and_elsewhere_they_are_none():
+    period, first = 4096, 1000
+    true = np.random.default_rng(0).standard_normal((2, 40_000)).astype(np.float32) * 0.05
+    clicked, elsewhere = true.copy(), true.copy()
+    clicked[:, first::period] += 1.0
+    elsewhere[:, first + period // 2 :: period] += 1.0
+    assert float(losses.border_excess(true, true, period, first)) == 0.0
+    assert float(losses.border_excess(elsewhere, true, period, first)) == 0.0
+    excess = float(losses.border_excess(clicked, true, period, first))
+    flux = [np.mean([border_flux(wave, period, first) for wave in waves]) for waves in (clicked, true)]
+    assert excess == pytest.approx(flux[0] - flux[1], rel=0.05) and excess > 0.03
+
+
+def test_the_borders_of_the_codec_are_where_its_blocks_meet():
+    period, first = decoder_borders(load_config("compact"))
+    assert period == 4096
+    # Frames of 2048 samples at hop 512, three of them left out at the front: frame 8 begins at 8 * 512 - 1536.
+    assert (first + 2 * period) % period == (8 * 512 - 1536 + 1024 - 256) % period
+    assert decoder_borders(load_config("base"))[0] == 64 * 256
