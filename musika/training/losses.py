@@ -235,13 +235,17 @@ def border_excess(audio: Any, target: Any, period: int, first: int) -> Any:
         first: Sample of the first border.
 
     Returns:
-        Scalar: by how much the ratio of the flux at borders to that elsewhere exceeds the original's; 0 if it does not.
+        Scalar: by how much the ratio of the flux at borders to that elsewhere exceeds the original's; 0 if it does not,
+        or where blocks are as short as the windows.
     """
+    steps = (audio.shape[1] - borders.WINDOW) // borders.HOP
+    near = borders.near_borders(steps, period, first).astype("float32")
+    if near.all() or not near.any():
+        return ops.zeros(())
     ratios = []
     for wave in (audio, target):
         real, imaginary = short_time_spectrum(wave, borders.WINDOW, borders.HOP)
         level = ops.log(ops.sqrt(real * real + imaginary * imaginary + 1e-7) + borders.FLOOR)
         flux = ops.mean(ops.abs(level[:, 1:] - level[:, :-1]), axis=(0, 2))
-        near = borders.near_borders(flux.shape[0], period, first).astype("float32")
         ratios.append(ops.sum(flux * near) / near.sum() / (ops.sum(flux * (1.0 - near)) / (1.0 - near).sum()))
     return ops.relu(ratios[0] - ratios[1])

@@ -307,3 +307,37 @@ def test_both_backends_take_the_same_steps():
         losses[backend] = json.loads(printed.splitlines()[-1])
     for ours, theirs in zip(losses["tensorflow"], losses["torch"], strict=True):
         assert ours == pytest.approx(theirs, rel=2e-4)
+
+
+def test_the_flux_at_borders_counts_by_its_weight(data, tmp_path):
+    overrides = {**COMPACT, "codec_training": {**COMPACT["codec_training"], "level1_phase": TOY_PHASE}}
+    overrides["spectral"] = {"hop_length": 256, "fft_length": 1024}
+    trainer, _ = run_phases(load_config("compact", overrides), data, tmp_path / "run", phase="level1_phase")
+
+    def losses(border):
+        settings = dataclasses.replace(trainer.config.codec_training.level1_phase, border=border, waveform=0.0)
+        training = dataclasses.replace(trainer.config.codec_training, level1_phase=settings)
+        phase = CodecPhase(
+            trainer.networks, dataclasses.replace(trainer.config, codec_training=training), "level1_phase"
+        )
+        total, terms = phase.losses_of(make_batch(phase, trainer.pool, 1, 0))
+        return float(total[0]), {name: float(value) for name, value in terms.items()}
+
+    without, terms = losses(0.0)
+    assert "border" not in terms
+    total, terms = losses(7.0)
+    assert terms["border"] >= 0.0
+    assert total == pytest.approx(without + 7.0 * terms["border"], rel=1e-4)
+
+
+def test_a_codec_that_goes_on_with_other_music_raises_its_ceiling_where_that_is_louder(data, tmp_path):
+    config = load_config("compact", COMPACT)
+    (first, _), (second, _) = (run_phases(config, data, tmp_path / name) for name in ("first", "second"))
+    ceiling = first.networks["level1_decoder"].ceiling
+    needed = second.networks["level1_decoder"].limit().copy()
+    known = needed.copy()
+    known[:60] -= 1.0
+    known[100:] += 0.1
+    ceiling.assign(known)
+    second.take_over(first.networks)
+    np.testing.assert_allclose(second.networks["level1_decoder"].limit(), np.maximum(known, needed), atol=1e-5)

@@ -132,6 +132,10 @@ def test_clicks_where_blocks_meet_are_an_excess_and_elsewhere_they_are_none():
     assert excess == pytest.approx(flux[0] - flux[1], rel=0.05) and excess > 0.03
 
 
+def test_blocks_as_short_as_a_window_have_no_inside(noise):
+    assert float(losses.border_excess(noise, 0.5 * noise, 512, 0)) == 0.0
+
+
 def test_the_borders_of_the_codec_are_where_its_blocks_meet():
     period, first = decoder_borders(load_config("compact"))
     assert period == 4096
