@@ -54,6 +54,8 @@ class CompactWidths:
         floor_db: Level of a bin (a full-scale sine has about 54 dB) that counts as silence to the components.
         ceiling: Whether no bin is decoded louder than it ever was in the training music, so that an unlikely latent
             does not overload the limiter.
+        spread: Whether left and right are set apart by as much as their decoded sides lack in the training music: both
+            are decoded alone, and noise that was different in each comes out the same.
         latent_noise: Standard deviation of the noise on the latents in training.
     """
 
@@ -70,6 +72,7 @@ class CompactWidths:
     level2_blocks: int = 2
     floor_db: float = -4.0
     ceiling: bool = False
+    spread: bool = False
     latent_noise: float = 0.03
 
 

@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.audio import limiter, spectral
+from musika.audio import limiter, spectral, stereo
 from musika.autoencoder import graphs, identity, level1, level2
 from musika.autoencoder.memory import keep_freed_memory
 from musika.checks import UserError, check_choice
@@ -373,12 +373,22 @@ class Codec:
         if len(parts) == 2:
             return spectral.synthesise_scaled(*parts, self.config.spectral)
         decoder, (channels, frames) = self.networks["level1_decoder"], parts[0].shape[:2]
-        limit = decoder.limit()
+        limit, apart = decoder.limit(), self._spread(parts)
 
         def spectrum_of(channel: int, chunk: slice) -> NDArray[np.complex64]:
-            return decoder.compose(*(part[channel, chunk] for part in parts), limit)
+            spectrum = decoder.compose(*(part[channel, chunk] for part in parts), limit)
+            if apart is not None:
+                spectrum *= apart[channel]
+            return spectrum
 
         return spectral.synthesise_by(spectrum_of, channels, frames, self.config.spectral)
+
+    def _spread(self, parts: Parts) -> NDArray[np.complex64] | None:
+        """What sets left and right apart, unless they are one channel twice."""
+        spread = self.networks["level1_decoder"].spread
+        if spread is None or all(np.array_equal(left, right) for left, right in parts):
+            return None
+        return stereo.spread_rotation(keras.ops.convert_to_numpy(spread), self.config.spectral.fft_length)
 
     def _spectrum(self, parts: Parts) -> NDArray[np.complex64]:
         """The spectrum of what the decoders gave, `(2, frames, bins)`."""

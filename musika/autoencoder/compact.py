@@ -200,6 +200,10 @@ class Level1Decoder(_Network):
                 shape=(bins,), initializer=lambda *args, **kwargs: self.highest, trainable=False, name="ceiling"
             )
 
+        self.spread = None
+        if widths.spread:
+            self.spread = self.add_weight(shape=(bins,), initializer="zeros", trainable=False, name="spread")
+
     def limit(self) -> Any:
         """The loudest that each bin may be: logarithm of the emphasised amplitude, float32 `(bins,)`, or one number."""
         return np.float32(LOUDEST) if self.ceiling is None else ops.convert_to_numpy(self.ceiling)

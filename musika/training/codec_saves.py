@@ -15,6 +15,7 @@ from musika.evaluation.report import commit
 from musika.model_card import model_card
 from musika.presets import save_preset
 from musika.training.callbacks import LossCallback, ProgressBar, ScalarWriter
+from musika.training.codec_spread import measure_spread
 
 UNTRAINED_PHASE_ITERATIONS = 32  # about what Griffin-Lim needs; decoding is still many times faster than real time
 _CLIPS = 4
@@ -72,6 +73,7 @@ class CodecSaves:
             step: Steps done in it.
         """
         trainer = self.trainer
+        measure_spread(trainer.networks, self._playable(name), trainer.pool.train)
         notes = self._notes(name, step)
         save_preset(
             self.folder,
