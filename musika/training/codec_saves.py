@@ -73,7 +73,7 @@ class CodecSaves:
             step: Steps done in it.
         """
         trainer = self.trainer
-        measure_spread(trainer.networks, self._playable(name), trainer.pool.train)
+        measure_spread(trainer.networks, trainer.config, trainer.pool.train)
         notes = self._notes(name, step)
         save_preset(
             self.folder,

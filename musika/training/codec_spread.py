@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.audio.spectral import analyse
+from musika.audio.spectral import analyse, log_magnitude
 from musika.audio.stereo import side_share, spread_depth
-from musika.autoencoder.codec import Codec
 from musika.config import Config
+from musika.evaluation.reconstruction import clip_samples
 
-_EXCERPTS, _SECONDS = 24, 6.0
+_EXCERPTS = 24
 
 
 def measure_spread(networks: dict[str, keras.Model], config: Config, tracks: Sequence[NDArray[np.int16]]) -> None:
@@ -21,21 +21,24 @@ def measure_spread(networks: dict[str, keras.Model], config: Config, tracks: Seq
 
     Args:
         networks: The four networks by name.
-        config: The config that plays them.
+        config: Their config.
         tracks: Training music, `(samples, 2)` each.
     """
-    spread = getattr(networks["level1_decoder"], "spread", None)
-    if spread is None:
+    decoder = networks["level1_decoder"]
+    if getattr(decoder, "spread", None) is None:
         return
-    spread.assign(np.zeros(spread.shape, np.float32))
-    codec = Codec(config, networks, precision="float32")
-    length = round(_SECONDS * config.sample_rate)
-    spectra: dict[str, list[NDArray]] = {"before": [], "after": []}
+    length = clip_samples(config)
+    before, after = [], []
     for index in np.linspace(0, len(tracks) - 1, min(_EXCERPTS, len(tracks))).round().astype(int):
         start = max(len(tracks[index]) - length, 0) // 2
-        excerpt = tracks[index][start : start + length].astype(np.float32) / 32768
-        after = codec.decode(codec.encode(excerpt), samples=len(excerpt))
-        for name, audio in (("before", excerpt), ("after", after)):
-            spectra[name].append(analyse(audio, config.spectral))
-    shares = {name: side_share(*np.concatenate(parts, axis=1)) for name, parts in spectra.items()}
-    spread.assign(spread_depth(shares["after"], shares["before"]))
+        excerpt = np.zeros((length, 2), np.float32)
+        music = tracks[index][start : start + length]
+        excerpt[: len(music)] = music / np.float32(32768)
+        spectra = analyse(excerpt, config.spectral)
+        before.append(spectra)
+        coded = log_magnitude(spectra, config.spectral)
+        for name in ("level1_encoder", "level2_encoder", "level2_decoder"):
+            coded = networks[name](coded)
+        after.append(decoder.compose(*(keras.ops.convert_to_numpy(part) for part in decoder.heads(coded))))
+    shares = [side_share(*np.concatenate(parts, axis=1)) for parts in (after, before)]
+    decoder.spread.assign(spread_depth(*shares))

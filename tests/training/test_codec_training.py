@@ -19,6 +19,7 @@ from musika.data.audio_pool import AudioPool, open_pool, parse_corpus
 from musika.presets import load_preset
 from musika.training import codec_training
 from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
+from musika.training.codec_spread import measure_spread
 from musika.training.codec_start import take_over_networks
 
 COMPACT = {
@@ -310,7 +311,8 @@ def test_both_backends_take_the_same_steps():
 
 
 def test_the_flux_at_borders_counts_by_its_weight(data, tmp_path):
-    overrides = {**COMPACT, "codec_training": {**COMPACT["codec_training"], "level1_phase": TOY_PHASE}}
+    short = {**TOY_PHASE, "crops": 1, "crop_latents": 4}
+    overrides = {**COMPACT, "codec_training": {**COMPACT["codec_training"], "level1_phase": short}}
     overrides["spectral"] = {"hop_length": 256, "fft_length": 1024}
     trainer, _ = run_phases(load_config("compact", overrides), data, tmp_path / "run", phase="level1_phase")
 
@@ -341,3 +343,15 @@ def test_a_codec_that_goes_on_with_other_music_raises_its_ceiling_where_that_is_
     ceiling.assign(known)
     second.take_over(first.networks)
     np.testing.assert_allclose(second.networks["level1_decoder"].limit(), np.maximum(known, needed), atol=1e-5)
+
+
+def test_left_and_right_are_set_apart_for_wide_music_and_left_together_for_one_channel_twice(data, tmp_path):
+    trainer, _ = run_phases(load_config("compact", COMPACT), data, tmp_path / "run")
+    spread = trainer.networks["level1_decoder"].spread
+    rng = np.random.default_rng(0)
+    wide = (4000 * rng.standard_normal((44_100, 2))).astype(np.int16)
+    measure_spread(trainer.networks, trainer.config, [wide])
+    measured = ops.convert_to_numpy(spread)
+    assert measured.mean() > 0.3  # decoded alone they come out more alike than they were
+    measure_spread(trainer.networks, trainer.config, [np.repeat(wide[:, :1], 2, axis=1)])
+    assert not ops.convert_to_numpy(spread).any()
