@@ -25,8 +25,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.audio import limiter, spectral, stereo
-from musika.autoencoder import graphs, identity, level1, level2
+from musika.audio import limiter, spectral
+from musika.autoencoder import decoded, graphs, identity, level1, level2
 from musika.autoencoder.memory import keep_freed_memory
 from musika.checks import UserError, check_choice
 from musika.config import Config
@@ -354,7 +354,7 @@ class Codec:
         if not codec.phase_iterations:
             return parts
         margin, frames = codec.context_latents * codec.frames_per_latent, len(window) * codec.frames_per_latent
-        whole = self._spectrum(parts)
+        whole = decoded.spectrum_of(parts, self.networks["level1_decoder"], self.config.spectral)
         refined = spectral.refine_phases(whole, self.config.spectral, codec.phase_iterations)
         return (refined[:, margin : frames - margin],)
 
@@ -368,39 +368,11 @@ class Codec:
         Returns:
             float32 waveform of ``frames * hop_length + overlap`` samples, not limited.
         """
-        if len(parts) == 1:
-            return spectral.synthesise(parts[0], self.config.spectral)
-        if len(parts) == 2:
-            return spectral.synthesise_scaled(*parts, self.config.spectral)
-        decoder, (channels, frames) = self.networks["level1_decoder"], parts[0].shape[:2]
-        limit, apart = decoder.limit(), self._spread(parts)
-
-        def spectrum_of(channel: int, chunk: slice) -> NDArray[np.complex64]:
-            spectrum = decoder.compose(*(part[channel, chunk] for part in parts), limit)
-            if apart is not None:
-                spectrum *= apart[channel]
-            return spectrum
-
-        return spectral.synthesise_by(spectrum_of, channels, frames, self.config.spectral)
-
-    def _spread(self, parts: Parts) -> NDArray[np.complex64] | None:
-        """What sets left and right apart, unless they are one channel twice."""
-        spread = self.networks["level1_decoder"].spread
-        if spread is None or all(np.array_equal(left, right) for left, right in parts):
-            return None
-        return stereo.spread_rotation(keras.ops.convert_to_numpy(spread), self.config.spectral.fft_length)
-
-    def _spectrum(self, parts: Parts) -> NDArray[np.complex64]:
-        """The spectrum of what the decoders gave, `(2, frames, bins)`."""
-        if len(parts) == 1:
-            return parts[0]
-        if len(parts) == 2:
-            return spectral.compose(*parts, self.config.spectral)
-        return self.networks["level1_decoder"].compose(*parts)
+        return decoded.waveform_of(parts, self.networks["level1_decoder"], self.config.spectral)
 
     def _level(self, parts: Parts) -> Floats:
         """The scaled log-magnitudes of what `_run_decoders` gave."""
-        return parts[0] if len(parts) == 2 else spectral.log_magnitude(self._spectrum(parts), self.config.spectral)
+        return decoded.level_of(parts, self.networks["level1_decoder"], self.config.spectral)
 
     # Files
 

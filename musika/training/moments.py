@@ -98,11 +98,12 @@ class MomentMatching(keras.Model):
         """
         windows = ops.cast(windows, "float32")
         maps, distance = self._transport()
+        means = ops.convert_to_tensor(self.means)
         between = ops.mean(windows, axis=1)
         inside = windows - between[:, None]
         loss = ops.zeros(())
         for index, part in enumerate((ops.reshape(inside, (-1, inside.shape[-1])), between)):
-            image = ops.matmul(part - self.means.value[index], maps[index]) + self._mean[index]
+            image = ops.add(ops.matmul(part - means[index], maps[index]), self._mean[index])
             loss = loss + 0.5 * ops.mean(ops.sum(ops.square(part - ops.stop_gradient(image)), axis=-1))
         return loss, distance
 
@@ -116,7 +117,7 @@ class MomentMatching(keras.Model):
         inverse = ops.matmul(vectors / sizes[:, None], ops.swapaxes(vectors, -1, -2))
         maps = ops.matmul(ops.matmul(self._root, inverse), self._root)
         own = ops.sum(ops.trace(covariances, axis1=-2, axis2=-1))
-        shift = ops.sum(ops.square(means - self._mean))
+        shift = ops.sum(ops.square(ops.subtract(means, self._mean)))
         distance = shift + own + self._trace - 2.0 * ops.sum(ops.sqrt(ops.maximum(values, 0.0)))
         return ops.stop_gradient(maps), ops.stop_gradient(distance)
 

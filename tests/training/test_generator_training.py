@@ -18,7 +18,7 @@ from musika.training.run import read_json
 def material(tmp_path_factory):
     """A toy codec, a toy preset with a generator, latents, and a config file."""
     folder = tmp_path_factory.mktemp("material")
-    config = toy_config(normalise=True)
+    config = toy_config(normalise=True, moments=0.2)
     preset = random_preset(config)
     save_preset(folder / "codec", config, preset.codec, measure_precision=False)
     save_preset(folder / "music", config, preset.codec, preset.generator, measure_precision=False)
@@ -54,6 +54,8 @@ def test_a_run_trains_resumes_bit_exactly_and_plays(material, tmp_path, short_sa
     resumed, _ = train(material, tmp_path / "parts", codec=None, data=None, resume=True, steps=4)
     assert resumed["step"] == 4
     assert read_json(tmp_path / "parts" / "config.json")["generator_training"]["steps"] == 4
+    moments = [(tmp_path / run / "last" / "moments.weights.h5").read_bytes() for run in ("whole", "parts")]
+    assert moments[0] == moments[1]
     for name in ("generator", "critic"):
         whole, parts = (np.load(tmp_path / run / "last" / f"{name}.optimizer.npz") for run in ("whole", "parts"))
         assert whole.files == parts.files

@@ -237,7 +237,7 @@ def test_both_backends_train_with_the_same_losses(tmp_path):
 @pytest.mark.slow
 def test_the_parts_that_know_gradients_pass_their_tests_on_torch():
     pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'musika[torch]'")
-    files = [f"tests/training/test_{name}.py" for name in ("autodiff", "penalty", "ema", "adversarial")]
+    files = [f"tests/training/test_{name}.py" for name in ("autodiff", "penalty", "ema", "adversarial", "moments")]
     environment = {**os.environ, "KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -252,11 +252,11 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 from musika.training.batches import BatchStream
 from musika.training.generator_training import build_gan
-from toy_gan import toy_batches, toy_config
+from toy_gan import toy_batches, toy_config, toy_latents
 runs = []
 for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
     with strategy.scope():
-        gan = build_gan(toy_config())
+        gan = build_gan(toy_config(moments=0.5), music=[toy_latents()])
     batches = toy_batches(toy_config())
     kept = []
     class Record(keras.callbacks.Callback):

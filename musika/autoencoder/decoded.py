@@ -1,0 +1,82 @@
+"""What the decoders give of a block, and what becomes of it: arrays `(2, frames, ...)` of left and right.
+
+Compact decoders give weighted levels and both parts of the phasors, published ones scaled log-magnitudes and phase;
+where phases were refined afterwards it is the spectrum alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from musika.audio import spectral, stereo
+from musika.config import SpectralConfig
+
+Parts = tuple[NDArray, ...]
+Spectrum = NDArray[np.complex64]
+
+
+def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray[np.float32]:
+    """Make the waveform.
+
+    Args:
+        parts: See the module.
+        decoder: The level-1 decoder.
+        settings: The transform.
+
+    Returns:
+        Waveform of ``frames * hop_length + overlap`` samples, `(samples, 2)`, not limited.
+    """
+    if len(parts) == 1:
+        return spectral.synthesise(parts[0], settings)
+    if len(parts) == 2:
+        return spectral.synthesise_scaled(*parts, settings)
+    limit, apart, (channels, frames) = decoder.limit(), _rotation(parts, decoder, settings), parts[0].shape[:2]
+
+    def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
+        spectrum = decoder.compose(*(part[channel, chunk] for part in parts), limit)
+        if apart is not None:
+            spectrum *= apart[channel]
+        return spectrum
+
+    return spectral.synthesise_by(spectrum_of_chunk, channels, frames, settings)
+
+
+def _rotation(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum | None:
+    """What sets left and right apart, unless they are one channel twice."""
+    if decoder.spread is None or all(np.array_equal(left, right) for left, right in parts):
+        return None
+    return stereo.spread_rotation(keras.ops.convert_to_numpy(decoder.spread), settings.fft_length)
+
+
+def spectrum_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum:
+    """Make the spectrum, left and right as they were decoded.
+
+    Args:
+        parts: See the module.
+        decoder: The level-1 decoder.
+        settings: The transform.
+
+    Returns:
+        Array `(2, frames, bins)`.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return spectral.compose(*parts, settings) if len(parts) == 2 else decoder.compose(*parts)
+
+
+def level_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray[np.float32]:
+    """Make the scaled log-magnitudes.
+
+    Args:
+        parts: See the module.
+        decoder: The level-1 decoder.
+        settings: Their scale.
+
+    Returns:
+        Array `(2, frames, bins)`.
+    """
+    return parts[0] if len(parts) == 2 else spectral.log_magnitude(spectrum_of(parts, decoder, settings), settings)
