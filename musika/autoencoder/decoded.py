@@ -47,7 +47,10 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
 
 def _rotation(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum | None:
     """What sets left and right apart, unless they are one channel twice."""
-    if decoder.spread is None or all(np.array_equal(left, right) for left, right in parts):
+    if decoder.spread is None:
+        return None
+    # That the first frames are equal is soon seen; only then are all looked at.
+    if all(np.array_equal(left[:count], right[:count]) for count in (1, None) for left, right in parts):
         return None
     return stereo.spread_rotation(keras.ops.convert_to_numpy(decoder.spread), settings.fft_length)
 
