@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from musika.config import Config
 
-WINDOW, HOP = 512, 128  # samples of the windows between which the flux is measured, and from one to the next
+WINDOW = 512  # samples of the windows between which the flux is measured
+HOP = WINDOW // 4  # samples from one to the next
 FLOOR = 1e-3  # added to magnitudes before the logarithm
 
 

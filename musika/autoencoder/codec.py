@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from musika.audio import limiter, spectral
 from musika.autoencoder import decoded, graphs, identity, level1, level2
+from musika.autoencoder.decoded import Parts
 from musika.autoencoder.memory import keep_freed_memory
 from musika.checks import UserError, check_choice
 from musika.config import Config
@@ -34,7 +35,6 @@ from musika.weights import load_weights, save_weights
 
 Floats = NDArray[np.float32]
 LatentSource = Callable[[int, int], Floats]
-Parts = tuple[NDArray, ...]
 
 BLOCK_STEPS = 96  # 9 s at 10.77 latents a second: longer blocks take more memory, shorter ones more of their context
 _BLOCKS_AHEAD = 2  # side by side they leave no core idle: 1.25 times as fast as one after the other
@@ -144,7 +144,11 @@ class Codec:
             probe = graphs.probe_audio(self.sample_rate, self.block_samples - self.config.spectral.overlap)
             context = self.config.codec.context_latents
             window = stretch(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
-            exact, rough = (self._level(self._run_decoders(window, 0, 0, dtype)) for dtype in ("float32", "bfloat16"))
+            decoder, settings = self.networks["level1_decoder"], self.config.spectral
+            exact, rough = (
+                decoded.level_of(self._run_decoders(window, 0, 0, dtype), decoder, settings)
+                for dtype in ("float32", "bfloat16")
+            )
             self._error_db = float(np.abs(exact - rough).mean()) * self.config.spectral.level_scale_db
         return self._error_db
 
@@ -369,10 +373,6 @@ class Codec:
             float32 waveform of ``frames * hop_length + overlap`` samples, not limited.
         """
         return decoded.waveform_of(parts, self.networks["level1_decoder"], self.config.spectral)
-
-    def _level(self, parts: Parts) -> Floats:
-        """The scaled log-magnitudes of what `_run_decoders` gave."""
-        return decoded.level_of(parts, self.networks["level1_decoder"], self.config.spectral)
 
     # Files
 

@@ -193,14 +193,14 @@ class Level1Decoder(_Network):
         self.recurrent = widths.phase_recurrence
         self.phase = _dense(2 * (bins - self.recurrent), dtype, name="phase")
         self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
-        self.ceiling = None
-        self.highest = self.soft_floor.emphasis + np.float32(math.log(config.spectral.fft_length / 4) + _CEILING_MARGIN)
+        self.ceiling: Any = None
+        self.spread: Any = None
         if widths.ceiling:
+            full_scale = math.log(config.spectral.fft_length / 4)
+            self.highest = self.soft_floor.emphasis + np.float32(full_scale + _CEILING_MARGIN)
             self.ceiling = self.add_weight(
                 shape=(bins,), initializer=lambda *args, **kwargs: self.highest, trainable=False, name="ceiling"
             )
-
-        self.spread = None
         if widths.spread:
             self.spread = self.add_weight(shape=(bins,), initializer="zeros", trainable=False, name="spread")
 
@@ -215,8 +215,10 @@ class Level1Decoder(_Network):
             frames: What `SoftFloor.forward` gives for the music, `(frames, bins)`.
             before: A ceiling that is not to be lowered, as `limit` gives it.
         """
-        loudest = np.pad(frames.max(axis=0) * self.soft_floor.inverse_weights, _CEILING_REACH, mode="edge")
-        loudest = np.lib.stride_tricks.sliding_window_view(loudest, 2 * _CEILING_REACH + 1).max(axis=1)
+        from scipy.ndimage import maximum_filter1d
+
+        loudest = frames.max(axis=0) * self.soft_floor.inverse_weights
+        loudest = maximum_filter1d(loudest, 2 * _CEILING_REACH + 1, mode="nearest")
         self.ceiling.assign(np.minimum(loudest if before is None else np.maximum(loudest, before), self.highest))
 
     def call(self, level1: Any) -> Any:

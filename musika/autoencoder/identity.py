@@ -12,14 +12,8 @@ from musika.weights import fingerprint
 
 # Settings that latents do not depend on: the decoders' shape, and what is added in training.
 _DECODER_SETTINGS = ("decoder_frames", "phase", "phase_iterations")
-_DECODER_WIDTHS = (
-    "trunk",
-    "trunk_blocks",
-    "head",
-    "ceiling",
-    "spread",
-    "latent_noise",
-)  # and all that begin with "phase_"
+# Of the compact widths likewise these, and all that begin with "phase_".
+_DECODER_WIDTHS = ("trunk", "trunk_blocks", "head", "ceiling", "spread", "latent_noise")
 
 
 def latent_hash(config: Config, networks: Mapping[str, keras.Model]) -> str:

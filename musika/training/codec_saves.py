@@ -73,11 +73,12 @@ class CodecSaves:
             step: Steps done in it.
         """
         trainer = self.trainer
-        measure_spread(trainer.networks, trainer.config, trainer.pool.train)
-        notes = self._notes(name, step)
+        playable, notes = self._playable(name), self._notes(name, step)
+        if not playable.codec.phase_iterations:  # Griffin-Lim's phases are not set apart
+            measure_spread(trainer.networks, trainer.config, trainer.pool.train)
         save_preset(
             self.folder,
-            self._playable(name),
+            playable,
             codec=trainer.networks,
             metadata={"name": trainer.run.folder.resolve().name, "codec_training": notes},
             card=model_card(trainer.run.folder.resolve().name, {"codec": notes}),

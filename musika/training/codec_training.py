@@ -129,7 +129,7 @@ class CodecTrainer:
         decoder, before = (source["level1_decoder"] for source in (self.networks, networks))
         if getattr(decoder, "ceiling", None) is not None:
             known = before.limit() if getattr(before, "ceiling", None) is not None else None
-            decoder.set_ceiling(weighted_frames(decoder, self._patches(), self.config), known)
+            decoder.set_ceiling(weighted_frames(decoder.soft_floor, self._patches(), self.config), known)
 
     def _patches(self) -> np.ndarray:
         """Mono crops of one patch each, `(count, samples)`."""

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.autoencoder.soft_floor import SoftFloor
 from musika.config import Config
 from musika.training.losses import scaled_level, short_time_spectrum
 
@@ -22,11 +23,11 @@ def _principal(values: NDArray[np.float32], count: int) -> tuple[NDArray[Any], N
     return mean, directions[:, order], np.sqrt(np.maximum(variance[order], 1e-10))
 
 
-def weighted_frames(decoder: Any, audio: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
+def weighted_frames(soft_floor: SoftFloor, audio: NDArray[np.float32], config: Config) -> NDArray[np.float32]:
     """What the soft floor makes of the frames of some music.
 
     Args:
-        decoder: The compact level-1 decoder (or encoder).
+        soft_floor: That of the compact codec.
         audio: Mono crops `(count, samples)`.
         config: The config.
 
@@ -37,7 +38,7 @@ def weighted_frames(decoder: Any, audio: NDArray[np.float32], config: Config) ->
     for start in range(0, len(audio), 256):
         spectrum = short_time_spectrum(audio[start : start + 256], spectral.fft_length, spectral.hop_length)
         level = scaled_level(*spectrum, spectral)
-        weighted.append(keras.ops.convert_to_numpy(decoder.soft_floor.forward(level)).astype(np.float32))
+        weighted.append(keras.ops.convert_to_numpy(soft_floor.forward(level)).astype(np.float32))
     return np.concatenate(weighted).reshape(-1, spectral.bins)
 
 
@@ -55,7 +56,7 @@ def set_components(networks: dict[str, keras.Model], audio: NDArray[np.float32],
         The share of the variance that each level keeps.
     """
     codec, encoder, decoder = config.codec, networks["level1_encoder"], networks["level1_decoder"]
-    frames = weighted_frames(encoder, audio, config)
+    frames = weighted_frames(encoder.soft_floor, audio, config)
     if decoder.ceiling is not None:
         decoder.set_ceiling(frames)
     mean, basis, deviation = _principal(frames, codec.level1_channels)

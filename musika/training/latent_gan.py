@@ -201,7 +201,8 @@ class LatentGan(keras.Model):
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
         if self.moments is not None:
-            without_gradients(lambda: self.moments.follow(fake_logs.pop("windows")))
+            windows = fake_logs.pop("windows")
+            without_gradients(lambda: self.moments.follow(windows))
         copies = replicas()
         return {
             "critic_loss": (real_loss + fake_losses[0]) * copies,

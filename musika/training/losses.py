@@ -244,8 +244,7 @@ def border_excess(audio: Any, target: Any, period: int, first: int) -> Any:
         return ops.zeros(())
     ratios = []
     for wave in (audio, target):
-        real, imaginary = short_time_spectrum(wave, borders.WINDOW, borders.HOP)
-        level = ops.log(ops.sqrt(real * real + imaginary * imaginary + 1e-7) + borders.FLOOR)
+        level = ops.log(_magnitude(wave, borders.WINDOW) + borders.FLOOR)
         flux = ops.mean(ops.abs(level[:, 1:] - level[:, :-1]), axis=(0, 2))
         ratios.append(ops.sum(flux * near) / near.sum() / (ops.sum(flux * (1.0 - near)) / (1.0 - near).sum()))
     return ops.relu(ratios[0] - ratios[1])

@@ -43,6 +43,13 @@ def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, 
     return mean, np.stack([inside / len(means), (between - mean).T @ (between - mean) / len(means)])
 
 
+def _parts(windows: Tensor) -> tuple[Tensor, Tensor]:
+    """Steps about their window's mean, `(batch * window, channels)`, and the means `(batch, channels)`, float32."""
+    windows = ops.cast(windows, "float32")
+    between = ops.mean(windows, axis=1)
+    return ops.reshape(windows - between[:, None], (-1, windows.shape[-1])), between
+
+
 class MomentMatching(keras.Model):
     """The moments of the training latents, and the running ones of the generated latents.
 
@@ -96,13 +103,9 @@ class MomentMatching(keras.Model):
             The loss: half the mean squared distance of deviations and means to their images, which are constants; and
             the Fréchet distance of the running moments, the sum of that of deviations and that of means.
         """
-        windows = ops.cast(windows, "float32")
         maps, distance = self._transport()
-        means = ops.convert_to_tensor(self.means)
-        between = ops.mean(windows, axis=1)
-        inside = windows - between[:, None]
-        loss = ops.zeros(())
-        for index, part in enumerate((ops.reshape(inside, (-1, inside.shape[-1])), between)):
+        means, loss = ops.convert_to_tensor(self.means), ops.zeros(())
+        for index, part in enumerate(_parts(windows)):
             image = ops.add(ops.matmul(part - means[index], maps[index]), self._mean[index])
             loss = loss + 0.5 * ops.mean(ops.sum(ops.square(part - ops.stop_gradient(image)), axis=-1))
         return loss, distance
@@ -127,9 +130,7 @@ class MomentMatching(keras.Model):
         Args:
             windows: Generated windows, `(batch, window, channels)`.
         """
-        windows = ops.cast(windows, "float32")
-        between = ops.mean(windows, axis=1)
-        inside = ops.reshape(windows - between[:, None], (-1, windows.shape[-1]))
+        inside, between = _parts(windows)
         mean = mean_over_replicas(ops.mean(between, axis=0))
         mean = (mean + ops.matmul(mean, self._swap)) / 2
         mean = DECAY * self.means.value[1] + (1.0 - DECAY) * mean
