@@ -4,7 +4,8 @@ Level 1 maps a frame of soft-floored, weighted log-magnitudes to its principal c
 ``frames_per_latent`` such frames to the principal components of patches. Around both lies a residual network that
 starts near zero, so the codec is usable as soon as the components are measured (seconds) and training only improves
 it. Phase has no linear path: it is learned, as cosine and sine of each bin, referred to the middle of its frame; in
-the lowest bins, where tones are resolved and ring longest, it is carried on from frame to frame.
+the lower bins, where tones are resolved and ring longest, it is carried on from frame to frame, by steps that are
+learned (``phase_steps.py``), along ways that are found (``phase_tracking.py``).
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from musika.autoencoder.phase_recurrence import windowed_recurrence
+from musika.autoencoder import phase_tracking
+from musika.autoencoder.phase_steps import PhaseSteps
+from musika.autoencoder.residual import dense, normalised, residual_blocks, rows
 from musika.autoencoder.soft_floor import LOUDEST, SoftFloor
 from musika.config import Config
 
 _SMALL = 1e-3  # variance scale of residual outputs: near zero at the start
-_DEVIATION_BINS = 1.5  # how far from a bin's centre the tone may lie that dominates it: about its main lobe
-_DECAY_START = 2.0  # the recurrence first keeps sigmoid(2) = 0.88 of its state from frame to frame
 _CEILING_REACH = 4  # bins to either side: the main lobe of the next tone
 _CEILING_MARGIN = 0.25  # above a full-scale sine, in nepers: the first partial of a square wave
 _LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
@@ -64,49 +65,6 @@ class Components(layers.Layer):
         return ops.matmul(x - self.mean, self.basis) / self.scale
 
 
-def _dense(units: int, dtype: Any, scale: float = 1.0, **kwargs: Any) -> layers.Dense:
-    return layers.Dense(units, kernel_initializer=keras.initializers.VarianceScaling(scale), dtype=dtype, **kwargs)
-
-
-def _blocks(count: int, width: int, dtype: Any, dilated: bool = True) -> list[ResidualBlock]:
-    """Residual blocks, the next with twice the dilation."""
-    return [
-        ResidualBlock(width, 2**index if dilated else 1, dtype=dtype, name=f"block{index}") for index in range(count)
-    ]
-
-
-def _rows(x: Any) -> Any:
-    """All frames `(batch, frames, width)` as rows: a product and its bias are then one operation."""
-    return ops.reshape(x, (-1, x.shape[-1]))
-
-
-def _normalised(x: Any, layer: layers.LayerNormalization) -> Any:
-    """What the layer would give, by ``E[x^2] - E[x]^2``: on a CPU it takes half of the layer's own time."""
-    if not layer.built:
-        layer.build(x.shape)
-    values = ops.cast(x, "float32")
-    mean = ops.mean(values, axis=-1, keepdims=True)
-    variance = ops.maximum(ops.mean(ops.square(values), axis=-1, keepdims=True) - ops.square(mean), 0.0)
-    size = ops.rsqrt(variance + layer.epsilon) * ops.cast(layer.gamma, "float32")
-    return ops.cast((values - mean) * size + ops.cast(layer.beta, "float32"), x.dtype)
-
-
-@keras.saving.register_keras_serializable("musika")
-class ResidualBlock(layers.Layer):
-    """``x + dense(silu(conv3(normalise(x))))`` with an output that starts small."""
-
-    def __init__(self, width: int, dilation: int = 1, **kwargs: Any):
-        super().__init__(**kwargs)
-        policy = self.dtype_policy
-        self.normalise = layers.LayerNormalization(dtype=policy, name="normalise")
-        self.convolve = layers.Conv1D(width, 3, dilation_rate=dilation, padding="same", dtype=policy, name="convolve")
-        self.project = _dense(width, policy, 0.1, name="project")
-
-    def call(self, x: Any) -> Any:
-        """Map `(batch, time, width)` to the same shape."""
-        return x + self.project(ops.silu(self.convolve(_normalised(x, self.normalise))))
-
-
 class _Network(keras.Model):
     """A network without noise inputs."""
 
@@ -121,9 +79,9 @@ class Level1Encoder(_Network):
         widths = config.codec.compact
         self.soft_floor = SoftFloor(config)
         self.components = Components(config.spectral.bins, config.codec.level1_channels, name="components")
-        self.first = _dense(widths.level1_hidden, dtype, name="first")
-        self.second = _dense(widths.level1_hidden, dtype, name="second")
-        self.last = _dense(config.codec.level1_channels, dtype, _SMALL, name="last")
+        self.first = dense(widths.level1_hidden, dtype, name="first")
+        self.second = dense(widths.level1_hidden, dtype, name="second")
+        self.last = dense(config.codec.level1_channels, dtype, _SMALL, name="last")
 
     def call(self, level: Any) -> Any:
         """See the class."""
@@ -131,42 +89,6 @@ class Level1Encoder(_Network):
         hidden = ops.silu(self.first(level))
         hidden = hidden + ops.silu(self.second(hidden))
         return self.components(weighted) + ops.cast(self.last(hidden), "float32")
-
-
-@keras.saving.register_keras_serializable("musika")
-class LowPhase(layers.Layer):
-    """The phase of the lowest bins, by a recurrence that a small network drives. See ``phase_recurrence.py``.
-
-    Frame by frame the network gives each bin a drive, a decay, and how far off its centre the tone lies that rules it.
-    """
-
-    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
-        super().__init__(dtype=dtype, **kwargs)
-        widths, spectral = config.codec.compact, config.spectral
-        self.bins, self.window = widths.phase_recurrence, widths.phase_window
-        self.turn_of_bin = 2 * math.pi * spectral.hop_length / spectral.fft_length  # from frame to frame, a bin further
-        self.turn = (self.turn_of_bin * np.arange(self.bins)).astype("float32")
-        self.first = layers.Conv1D(widths.phase_width, 3, padding="same", dtype=dtype, name="first")
-        self.blocks = _blocks(widths.phase_blocks, widths.phase_width, dtype)
-        self.head = _dense(2 * widths.phase_width, dtype, name="head")
-        self.drive = _dense(2 * self.bins, dtype, name="drive")
-        self.decay = _dense(self.bins, dtype, bias_initializer=keras.initializers.Constant(_DECAY_START), name="decay")
-        # in float32, whatever the network: errors of the turn add up over the window
-        self.deviation = _dense(self.bins, "float32", 0.1, name="deviation")
-
-    def call(self, hidden: Any) -> tuple[Any, Any]:
-        """Hidden frames `(batch, frames, width)` to cosine and sine of the phase, float32."""
-        hidden = self.first(hidden)
-        for block in self.blocks:
-            hidden = block(hidden)
-        hidden = ops.silu(self.head(hidden))
-        deviation = _DEVIATION_BINS * ops.tanh(self.deviation(ops.cast(hidden, "float32")))
-        angle = ops.add(self.turn_of_bin * deviation, self.turn)
-        decay = ops.sigmoid(ops.cast(self.decay(hidden), "float32"))
-        drive = ops.split(ops.cast(self.drive(hidden), "float32"), 2, axis=-1)
-        real, imaginary = windowed_recurrence(angle, decay, (drive[0], drive[1]), self.window)
-        inverse = ops.rsqrt(real * real + imaginary * imaginary + 1e-6)
-        return real * inverse, imaginary * inverse
 
 
 class Level1Decoder(_Network):
@@ -187,12 +109,12 @@ class Level1Decoder(_Network):
         self.position = self.add_weight(
             shape=(self.frames_per_latent, widths.trunk), initializer="random_normal", name="position"
         )
-        self.blocks = _blocks(widths.trunk_blocks, widths.trunk, dtype)
-        self.head = _dense(widths.head, dtype, name="head")
-        self.magnitude = _dense(bins, dtype, _SMALL, name="magnitude")
-        self.recurrent = widths.phase_recurrence
-        self.phase = _dense(2 * (bins - self.recurrent), dtype, name="phase")
-        self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
+        self.blocks = residual_blocks(widths.trunk_blocks, widths.trunk, dtype)
+        self.head = dense(widths.head, dtype, name="head")
+        self.magnitude = dense(bins, dtype, _SMALL, name="magnitude")
+        self.tracked = widths.phase_tracking
+        self.phase = dense(2 * (bins - self.tracked), dtype, name="phase")
+        self.phase_steps = PhaseSteps(config, dtype, name="phase_steps") if self.tracked else None
         self.ceiling: Any = None
         self.spread: Any = None
         if widths.ceiling:
@@ -223,61 +145,84 @@ class Level1Decoder(_Network):
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
-        weighted, cosine, sine = self.heads(level1)
+        weighted, cosine, sine, *steps = self.heads(level1)
+        if steps:
+            cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(steps[2:], (cosine, sine), strict=True))
         factor = ops.multiply(ops.rsqrt(cosine * cosine + sine * sine + 1e-6), self.turn)
         phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
         limit = LOUDEST if self.ceiling is None else ops.convert_to_tensor(self.ceiling)
         return self.soft_floor.level(self.soft_floor.backward(weighted, limit)), phasor
 
-    def compose(self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, limit: Any = None) -> np.ndarray:
-        """Make the spectrum of what `heads` gives, in NumPy: a few frames at a time stay in the processor's cache.
+    def track(self, parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """Carry the phase of the lower bins on through a stretch of frames.
 
         Args:
-            weighted: Weighted levels of some frames, `(..., bins)` float32, as from `heads`.
-            cosine: One part of the phasors, likewise.
+            parts: What `heads` gives of the stretch, `(channels, frames, ...)` each.
+
+        Returns:
+            What `compose` takes of each frame: the first three parts, and where phases are tracked their angles.
+        """
+        weighted, cosine, sine, *steps = parts
+        if not steps:
+            return parts
+        advance, across, *head = steps
+        level = self.soft_floor.log_amplitude(weighted[..., : self.tracked])
+        return weighted, cosine, sine, phase_tracking.track(level, advance, across, np.arctan2(head[1], head[0]))
+
+    def compose(
+        self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, *angle: np.ndarray, limit: Any = None
+    ) -> np.ndarray:
+        """Make the spectrum of what `track` gives, in NumPy: a few frames at a time stay in the processor's cache.
+
+        Args:
+            weighted: Weighted levels of some frames, `(..., bins)` float32, as from `track`.
+            cosine: One part of the phasors, likewise; of the bins above those that are tracked.
             sine: The other part.
+            *angle: The tracked bins' phases in radians, if there are any.
             limit: What `limit` gives, for those who call often.
 
         Returns:
             Spectrum `(..., bins)`, complex64.
         """
+        amplitude = self.soft_floor.amplitude(weighted, self.limit() if limit is None else limit)
+        amplitude *= self.signed_scale
+        spectrum = np.empty(weighted.shape, np.complex64)
+        lower, upper = amplitude[..., : self.tracked], amplitude[..., self.tracked :]
+        for phase in angle:
+            np.multiply(lower, np.cos(phase), out=spectrum.real[..., : self.tracked])
+            np.multiply(lower, np.sin(phase), out=spectrum.imag[..., : self.tracked])
         length = cosine * cosine
         length += sine * sine
         length += np.float32(1e-6)
-        amplitude = self.soft_floor.amplitude(weighted, self.limit() if limit is None else limit)
-        amplitude /= np.sqrt(length, out=length)
-        amplitude *= self.signed_scale
-        spectrum = np.empty(weighted.shape, np.complex64)
-        np.multiply(amplitude, cosine, out=spectrum.real)
-        np.multiply(amplitude, sine, out=spectrum.imag)
+        upper /= np.sqrt(length, out=length)
+        np.multiply(upper, cosine, out=spectrum.real[..., self.tracked :])
+        np.multiply(upper, sine, out=spectrum.imag[..., self.tracked :])
         return spectrum
 
-    def heads(self, level1: Any, margin: int = 0) -> tuple[Any, Any, Any]:
-        """Weighted levels and the unnormalised phasor's two parts.
+    def heads(self, level1: Any, margin: int = 0) -> tuple[Any, ...]:
+        """Weighted levels, the unnormalised phasors' two parts, and where phases are tracked what `PhaseSteps` gives.
 
         Args:
             level1: Level-1 latents `(batch, frames, level1_channels)`.
             margin: Frames at either end that are context only.
 
         Returns:
-            Three tensors `(batch, frames - 2 * margin, bins)`, float32.
+            Tensors `(batch, frames - 2 * margin, ...)`, float32: levels of all bins, phasors of those not tracked.
         """
-        hidden = self.first(ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype))
+        scaled = ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype)
+        hidden = self.first(scaled)
         frames, width = hidden.shape[1], hidden.shape[2]
         position = ops.tile(self.position, (frames // self.frames_per_latent, 1))
         hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden)
         kept, count = slice(margin, frames - margin), frames - 2 * margin
-        wide = ops.silu(self.head(_rows(hidden[:, kept])))
-        weighted = self.components(_rows(level1[:, kept]), backward=True) + ops.cast(self.magnitude(wide), "float32")
-        cosine, sine = self._phase_parts(wide)
-        if self.low_phase is not None:  # joined before the cast: these arrays are large, and passes over them cost most
-            parts = zip((_rows(part[:, kept]) for part in self.low_phase(hidden)), (cosine, sine), strict=True)
-            cosine, sine = (ops.concatenate([ops.cast(low, high.dtype), high], axis=-1) for low, high in parts)
-        return tuple(
-            ops.cast(ops.reshape(part, (-1, count, part.shape[-1])), "float32") for part in (weighted, cosine, sine)
-        )
+        wide = ops.silu(self.head(rows(hidden[:, kept])))
+        weighted = self.components(rows(level1[:, kept]), backward=True) + ops.cast(self.magnitude(wide), "float32")
+        parts = [weighted, *self._phase_parts(wide)]
+        if self.phase_steps is not None:
+            parts += [part[:, kept] for part in self.phase_steps(scaled, hidden)]
+        return tuple(ops.cast(ops.reshape(part, (-1, count, part.shape[-1])), "float32") for part in parts)
 
     def _phase_parts(self, wide: Any) -> tuple[Any, Any]:
         """The phase head's two halves, as two products: cheaper than to split one."""
@@ -300,11 +245,11 @@ class Level2Encoder(_Network):
         self.patch = codec.frames_per_latent * codec.level1_channels
         self.joined = codec.frames_per_latent * widths.level2_frame
         self.components = Components(self.patch, codec.latent_channels, name="components")
-        self.frame = _dense(widths.level2_frame, dtype, name="frame")
-        self.first = _dense(widths.level2_hidden, dtype, name="first")
-        self.blocks = _blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
+        self.frame = dense(widths.level2_frame, dtype, name="frame")
+        self.first = dense(widths.level2_hidden, dtype, name="first")
+        self.blocks = residual_blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
         self.normalise = layers.LayerNormalization(dtype=dtype, name="normalise")
-        self.last = _dense(codec.latent_channels, dtype, _SMALL, name="last")
+        self.last = dense(codec.latent_channels, dtype, _SMALL, name="last")
 
     def call(self, level1: Any) -> Any:
         """See the class."""
@@ -313,7 +258,7 @@ class Level2Encoder(_Network):
         hidden = self.first(ops.reshape(ops.silu(self.frame(level1)), (-1, steps, self.joined)))
         for block in self.blocks:
             hidden = block(hidden)
-        residual = ops.cast(self.last(_normalised(hidden, self.normalise)), "float32")
+        residual = ops.cast(self.last(normalised(hidden, self.normalise)), "float32")
         return ops.clip(linear, -_LATENT_LIMIT, _LATENT_LIMIT) + residual
 
 
@@ -328,10 +273,10 @@ class Level2Decoder(_Network):
             codec.frames_per_latent * codec.level1_channels, codec.latent_channels, name="components"
         )
         self.first = layers.Conv1D(widths.level2_hidden, 3, padding="same", dtype=dtype, name="first")
-        self.blocks = _blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
-        self.frames = _dense(codec.frames_per_latent * widths.level2_frame, dtype, name="frames")
+        self.blocks = residual_blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
+        self.frames = dense(codec.frames_per_latent * widths.level2_frame, dtype, name="frames")
         self.level2_frame = widths.level2_frame
-        self.last = _dense(codec.level1_channels, dtype, _SMALL, name="last")
+        self.last = dense(codec.level1_channels, dtype, _SMALL, name="last")
 
     def call(self, latents: Any) -> Any:
         """See the class."""

@@ -1,7 +1,7 @@
 """What the decoders give of a block, and what becomes of it: arrays `(2, frames, ...)` of left and right.
 
-Compact decoders give weighted levels and both parts of the phasors, published ones scaled log-magnitudes and phase;
-where phases were refined afterwards it is the spectrum alone.
+Compact decoders give weighted levels, both parts of the phasors and what phases are tracked by, published ones scaled
+log-magnitudes and phase; where phases were refined afterwards it is the spectrum alone.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
     if len(parts) == 2:
         return spectral.synthesise_scaled(*parts, settings)
     limit, apart, (channels, frames) = decoder.limit(), _rotation(parts, decoder, settings), parts[0].shape[:2]
+    parts = decoder.track(parts)
 
     def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
-        spectrum = decoder.compose(*(part[channel, chunk] for part in parts), limit)
+        spectrum = decoder.compose(*(part[channel, chunk] for part in parts), limit=limit)
         if apart is not None:
             spectrum *= apart[channel]
         return spectrum
@@ -68,7 +69,7 @@ def spectrum_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectru
     """
     if len(parts) == 1:
         return parts[0]
-    return spectral.compose(*parts, settings) if len(parts) == 2 else decoder.compose(*parts)
+    return spectral.compose(*parts, settings) if len(parts) == 2 else decoder.compose(*decoder.track(parts))
 
 
 def level_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray[np.float32]:

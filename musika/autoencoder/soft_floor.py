@@ -92,6 +92,11 @@ class SoftFloor:
         above += np.sqrt(root, out=root)
         return above
 
+    def log_amplitude(self, value: np.ndarray) -> np.ndarray:
+        """Natural logarithms of amplitudes with the floor, of the lowest bins `(..., count)`, in NumPy."""
+        count = value.shape[-1]
+        return value * self.inverse_weights[:count] - self.emphasis[:count]
+
     def level(self, amplitude: Any) -> Any:
         """Scaled log-magnitudes of amplitudes."""
         return (ops.log(amplitude) - self.offset) * (1.0 / self.scale)

@@ -52,7 +52,7 @@ class AudioPool:
     def crops(
         self, count: int, samples: int, rng: np.random.Generator, gain_low_db: float = 0.0, gain_high_db: float = 0.0
     ) -> NDArray[np.float32]:
-        """Draw random mono crops: a random channel of a random place, at a random gain and polarity.
+        """Draw random mono crops: a random channel of a random place, at a random gain (not polarity: where a drum begins, phase follows it).
 
         Args:
             count: Number of crops.
@@ -70,7 +70,7 @@ class AudioPool:
             start = rng.integers(max(len(self.train[track]) - samples, 0) + 1)
             crop = self.train[track][start : start + samples, rng.integers(2)]
             crops[index, : len(crop)] = crop
-        gain = 10 ** (rng.uniform(gain_low_db, gain_high_db, (count, 1)) / 20) * rng.choice([-1.0, 1.0], (count, 1))
+        gain = 10 ** (rng.uniform(gain_low_db, gain_high_db, (count, 1)) / 20)
         return crops * (gain / 32768).astype(np.float32)
 
 

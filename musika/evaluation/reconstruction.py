@@ -236,15 +236,19 @@ class Reconstruction:
         Returns:
             Scaled log-magnitudes `(frames, bins)` and the waveform `(samples,)`.
         """
-        level, phase = self._run("level1_decoder", level1)
-        level, phase = level[0], phase[0]
-        if self.config.codec.phase == "angle":
-            phasor = np.exp(1j * np.pi * phase)
+        import keras
+
+        from musika.autoencoder.decoded import spectrum_of
+        from musika.autoencoder.graphs import composes
+
+        network, settings = self.networks["level1_decoder"], self.config.spectral
+        if composes(network):
+            outputs = network.heads(keras.ops.convert_to_tensor(level1))
+            parts = tuple(keras.ops.convert_to_numpy(part) for part in outputs)
         else:
-            cosine, sine = np.split(phase, 2, axis=-1)
-            phasor = cosine + 1j * sine
-        spectrum = (self.amplitude(level) * phasor).astype(np.complex64)
-        return level, synthesise(spectrum, self.config.spectral)
+            parts = tuple(self._run("level1_decoder", level1))
+        spectrum = spectrum_of(parts, network, settings)[0]
+        return log_magnitude(spectrum, settings), synthesise(spectrum, settings)
 
     def amplitude(self, level: Audio) -> Audio:
         """Amplitudes of scaled log-magnitudes.

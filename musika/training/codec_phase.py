@@ -22,7 +22,7 @@ from musika.checks import UserError
 from musika.config import CodecPhaseConfig, Config
 from musika.training import autodiff
 from musika.training.adversarial import critic_hinge, generator_hinge
-from musika.training.codec_low_band import LowBandLoss
+from musika.training.phase_steps_loss import PhaseStepsLoss
 from musika.training.losses import (
     SCALES,
     MagnitudeLoss,
@@ -36,7 +36,6 @@ from musika.training.losses import (
 )
 
 NETWORKS = ("level1_encoder", "level1_decoder", "level2_encoder", "level2_decoder")
-_LOW_BAND = ("low_phasor", "low_waveform", "low_onsets")
 PHASE_LOW_HZ = 400.0  # below it the ear follows phase (kick, bass); its weight there is highest
 
 
@@ -60,7 +59,7 @@ PHASES = {
     "level1_phase": PhaseRecipe(False, True, ("level1_decoder",)),
     "level2_latent": PhaseRecipe(True, False, ("level2_encoder", "level2_decoder")),
     "level2_signal": PhaseRecipe(True, True, ("level2_encoder", "level2_decoder")),
-    "level1_low_phase": PhaseRecipe(False, True, ("level1_decoder/low_phase",)),
+    "level1_phase_steps": PhaseRecipe(False, True, ("level1_decoder/phase_steps",)),
 }
 
 
@@ -69,7 +68,7 @@ def trained_variables(networks: dict[str, keras.Model], parts: tuple[str, ...]) 
 
     Args:
         networks: The four networks by name.
-        parts: Names of networks, or of parts of them, such as ``level1_decoder/low_phase``.
+        parts: Names of networks, or of parts of them, such as ``level1_decoder/phase_steps``.
 
     Returns:
         Trainable variables, in the networks' order.
@@ -135,8 +134,8 @@ class CodecPhase(keras.Model):
             )
         self.critic: Any = build_codec_critic() if self.settings.adversarial else None
         self.magnitude_loss = MagnitudeLoss(config)
-        low = config.codec.compact.phase_recurrence and any(getattr(self.settings, key) for key in _LOW_BAND)
-        self.low_band_loss = LowBandLoss(config) if low else None
+        tracked = config.codec.compact.phase_tracking
+        self.steps_loss = PhaseStepsLoss(config) if tracked and self.settings.phase_steps else None
         weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
         self.phasor_weights = (weights / weights.mean()).astype("float32")
         self.judged = False
@@ -225,13 +224,13 @@ class CodecPhase(keras.Model):
                 level1 = batch["mix"] * level1 + (1.0 - batch["mix"]) * true_level1
         if not self.recipe.decodes:
             return [settings.latent * terms["latent"]], terms
+        if self.steps_loss is not None:
+            terms |= self.steps_loss(self.networks["level1_decoder"].heads(level1), real, imaginary)
         level, phasor = self._decode(level1, batch)
         if settings.magnitude or settings.difference:
             terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
         if settings.phasor:
             terms["phasor"] = phase_distance(phasor, real, imaginary, self.phasor_weights)
-        if self.low_band_loss is not None:
-            terms |= self.low_band_loss(level_amplitude(ops.minimum(level, 1.5), spectral), phasor, real, imaginary)
         total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
         if not (settings.waveform or settings.border or self.judged):
             return [total], terms

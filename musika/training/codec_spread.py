@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from musika.audio.spectral import analyse, log_magnitude
 from musika.audio.stereo import side_share, spread_depth
+from musika.autoencoder import decoded
 from musika.config import Config
 from musika.evaluation.reconstruction import clip_samples
 
@@ -39,6 +40,7 @@ def measure_spread(networks: dict[str, keras.Model], config: Config, tracks: Seq
         coded = log_magnitude(spectra, config.spectral)
         for name in ("level1_encoder", "level2_encoder", "level2_decoder"):
             coded = networks[name](coded)
-        after.append(decoder.compose(*(keras.ops.convert_to_numpy(part) for part in decoder.heads(coded))))
+        parts = tuple(keras.ops.convert_to_numpy(part) for part in decoder.heads(coded))
+        after.append(decoded.spectrum_of(parts, decoder, config.spectral))
     shares = [side_share(*np.concatenate(parts, axis=1)) for parts in (after, before)]
     decoder.spread.assign(spread_depth(*shares))

@@ -1,0 +1,75 @@
+"""The steps of phase that a spectrogram tells: from frame to frame and from bin to bin.
+
+How fast phase turns in a bin is its instantaneous frequency, how it changes over bins is how far from the middle of the
+frame the sound lies. Both show in magnitudes (Prusa and Sondergaard, DAFx 2016, derive them for a Gaussian window); a
+small network that knows the codec's music tells them better from latents.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from musika.autoencoder.residual import dense, residual_blocks, rows
+from musika.config import Config
+
+
+def centre_turn(config: Config, bins: int) -> np.ndarray:
+    """How far a tone at each bin's centre turns from frame to frame.
+
+    Args:
+        config: The config.
+        bins: Number of bins.
+
+    Returns:
+        Radians `(bins,)`, from 0 to 2 pi.
+    """
+    spectral = config.spectral
+    return (2 * math.pi * ((np.arange(bins) * spectral.hop_length / spectral.fft_length) % 1.0)).astype("float32")
+
+
+@keras.saving.register_keras_serializable("musika")
+class PhaseSteps(layers.Layer):
+    """Scaled level-1 latents and the decoder's hidden frames to steps and phases of the lowest bins.
+
+    Phases are referred to the middle of the frame.
+    """
+
+    def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
+        super().__init__(dtype=dtype, **kwargs)
+        widths = config.codec.compact
+        self.bins = widths.phase_tracking
+        self.turn = centre_turn(config, self.bins)
+        self.latents = layers.Conv1D(widths.phase_width, 3, padding="same", use_bias=False, dtype=dtype, name="latents")
+        self.hidden = layers.Conv1D(widths.phase_width, 3, padding="same", dtype=dtype, name="hidden")
+        self.blocks = residual_blocks(widths.phase_blocks, widths.phase_width, dtype)
+        self.head = dense(widths.phase_head, dtype, name="head")
+        self.steps = dense(2 * self.bins, dtype, 0.1, name="steps")
+        self.linear = dense(2 * self.bins, dtype, 0.1, use_bias=False, name="linear")
+        self.phasors = dense(2 * self.bins, dtype, name="phasors")
+
+    def call(self, latents: Any, hidden: Any) -> tuple[Any, Any, Any, Any]:
+        """Tell the steps.
+
+        Args:
+            latents: Scaled level-1 latents `(batch, frames, level1_channels)`.
+            hidden: Hidden frames `(batch, frames, width)`.
+
+        Returns:
+            Tensors `(batch, frames, bins)`: the phase of each bin minus that of the frame before, float32; that of the
+            next bin minus its own, float32; cosine and sine of the phase itself, not normalised.
+        """
+        linear = self.linear(rows(latents))  # both steps follow from slopes of the logarithmic magnitudes
+        hidden = self.latents(latents) + self.hidden(hidden)
+        for block in self.blocks:
+            hidden = block(hidden)
+        frames = hidden.shape[1]
+        wide = ops.silu(self.head(rows(hidden)))
+        advance, across = ops.split(ops.cast(self.steps(wide) + linear, "float32"), 2, axis=-1)
+        parts = [ops.add(advance, self.turn), across, *ops.split(self.phasors(wide), 2, axis=-1)]
+        advance, across, cosine, sine = (ops.reshape(part, (-1, frames, self.bins)) for part in parts)
+        return advance, across, cosine, sine

@@ -1,0 +1,73 @@
+"""The loss of phase steps: how well a network tells how phase turns from frame to frame and from bin to bin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from musika.autoencoder.compact import initial_turn
+from musika.autoencoder.soft_floor import bin_frequencies
+from musika.config import Config
+from musika.training.autodiff import mean_over_replicas
+from musika.training.losses import phase_distance
+
+_WEIGHT_CORNER_HZ = 800.0
+_ONSET_CORNER_HZ = 150.0  # below it phases at onsets are no accident: kicks and basses begin alike
+_COMPRESSION = 0.375  # exponent of the product of two amplitudes: loud tones count most, attacks of quiet ones too
+_PHASOR_SHARE = 0.3  # of the phases themselves, which count at ends and onsets only
+
+
+def _mean(weights: Any, values: Any) -> Any:
+    """Weighted mean over the whole batch, on several cards over all their shares of it."""
+    total = mean_over_replicas(ops.mean(weights))
+    return ops.mean(weights * values) / (total + 1e-9)
+
+
+class PhaseStepsLoss:
+    """Cosine distances of phase steps, each weighted by the amplitudes that it joins."""
+
+    def __init__(self, config: Config):
+        self.bins = config.codec.compact.phase_tracking
+        frequency = bin_frequencies(config)[: self.bins]
+        self.weights = (1.0 / (1.0 + frequency / _WEIGHT_CORNER_HZ)).astype("float32")
+        self.onset_weights = (1.0 / (1.0 + (frequency / _ONSET_CORNER_HZ) ** 2)).astype("float32")
+        self.turn = initial_turn(config)[: self.bins + 1]
+
+    def __call__(self, heads: tuple[Any, ...], real: Any, imaginary: Any) -> dict[str, Any]:
+        """Compare with a true spectrum.
+
+        Args:
+            heads: What the decoder's ``heads`` gives, `(batch, frames, ...)`.
+            real: Real part of the true spectrum `(batch, frames, bins)`.
+            imaginary: Imaginary part.
+
+        Returns:
+            ``phase_steps`` and ``onset_phase``, scalars, 0 when all agree and about 1 when nothing does.
+        """
+        advance, across, cosine, sine = heads[3:]
+        real, imaginary = (ops.multiply(part[..., : self.bins + 1], self.turn) for part in (real, imaginary))
+        amplitude = ops.sqrt(real * real + imaginary * imaginary + 1e-8)
+        real, imaginary = real / amplitude, imaginary / amplitude
+        now, before = (slice(None), slice(1, None)), (slice(None), slice(None, -1))
+        low, high = (..., slice(None, -1)), (..., slice(1, None))
+        a, b, c = (part[low] for part in (amplitude, real, imaginary))
+        terms = []
+        for step, joined, ahead, behind in (
+            (advance[now], a[now] * a[before], (b[now], c[now]), (b[before], c[before])),
+            (across, a * amplitude[high], (real[high], imaginary[high]), (b, c)),
+        ):
+            cosine_true = ahead[0] * behind[0] + ahead[1] * behind[1]
+            sine_true = ahead[1] * behind[0] - ahead[0] * behind[1]
+            agreement = cosine_true * ops.cos(step) + sine_true * ops.sin(step)
+            terms.append(_mean(ops.multiply(ops.power(joined, _COMPRESSION), self.weights), 1.0 - agreement))
+        inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
+        cosine, sine = cosine * inverse, sine * inverse
+        phasors = phase_distance(ops.concatenate([cosine, sine], axis=-1), b * a, c * a, self.weights)
+        rise = ops.relu(1.0 - a[before] / (a[now] + 1e-6)) * ops.sqrt(a[now])
+        missed = 1.0 - cosine[now] * b[now] - sine[now] * c[now]
+        return {
+            "phase_steps": terms[0] + terms[1] + _PHASOR_SHARE * phasors,
+            "onset_phase": _mean(ops.multiply(rise, self.onset_weights), missed),
+        }
