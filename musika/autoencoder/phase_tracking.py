@@ -22,6 +22,7 @@ Floats = NDArray[np.float32]
 _ENDS = 24  # frames at either end over which phases come to those of the network
 _ONSET_BINS = 12  # bins below which onsets take the network's phase, which knows how drums and basses begin
 _ONSET_FADE = 8  # bins above them over which that fades out
+_LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
 
 
@@ -56,60 +57,53 @@ def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
     return np.where(loud_downwards > loud_upwards, downwards, upwards)
 
 
-def pulls(level: Floats) -> Floats:
-    """How far each phase is drawn to the network's.
-
-    Args:
-        level: Log-magnitudes `(channels, frames, bins)`.
-
-    Returns:
-        Shares from 0 to 1, likewise.
-    """
-    frames, bins = level.shape[1:]
+def _pulls(level: Floats) -> Floats:
+    """How far each phase is drawn to the one given, from 0 to 1: `(frames, bins, channels)`, as ``level``."""
+    frames, bins = level.shape[:2]
     share = np.zeros(level.shape, np.float32)
-    onsets = np.clip((_ONSET_BINS + _ONSET_FADE - np.arange(bins)) / _ONSET_FADE, 0.0, 1.0).astype(np.float32)
-    low = int(np.count_nonzero(onsets))
-    share[:, 1:, :low] += onsets[:low] * (1.0 - np.exp(np.minimum(level[:, :-1, :low] - level[:, 1:, :low], 0.0)))
+    onsets = np.clip((_ONSET_BINS + _ONSET_FADE - np.arange(bins)) / _ONSET_FADE, 0.0, 1.0)[:, None]
+    rise = 1.0 - np.exp(np.minimum(level[:-1, :_LOW] - level[1:, :_LOW], 0.0))
+    share[1:, :_LOW] = rise * onsets[:_LOW].astype(np.float32)
     distance = np.minimum(np.arange(frames), np.arange(frames)[::-1])
     ends = np.maximum(0.0, 1.0 - distance / _ENDS).astype(np.float32)
-    return np.clip(share, ends[:, None], 1.0, out=share)
+    return np.maximum(share, ends[:, None, None], out=share)
 
 
-def track(level: Floats, advance: Floats, across: Floats, head: Floats) -> Floats:
-    """Carry phases on.
+def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
+    """Carry phases on through a stretch of frames.
 
     Args:
         level: Log-magnitudes `(channels, frames, bins)`.
-        advance: See `loudest_ways`.
-        across: See `loudest_ways`.
-        head: Phases that are given for each frame alone, radians, likewise.
+        advance: Phase of a bin minus that of the frame before, radians, likewise.
+        across: Phase of the next bin minus that of this bin, radians, likewise.
+        given: Phases that are given for each frame alone, radians, likewise.
 
     Returns:
         Phases in radians, likewise, not wrapped.
     """
     channels, frames, bins = level.shape
-    rows = np.ascontiguousarray(np.moveaxis(level, -1, 0)).reshape(bins, -1)
-    source = loudest_ways(np.roll(rows, 1, axis=1), rows)  # of first frames it says nothing
-    # frames first: what one step of the loop takes lies side by side
-    order = (frames, channels * bins)
-    source = source.reshape(bins, channels, frames).transpose(2, 1, 0) + (bins * np.arange(channels))[:, None]
-    source = source.reshape(order)
+    by_bin = np.ascontiguousarray(level.transpose(2, 1, 0)).reshape(bins, -1)
+    source = loudest_ways(np.roll(by_bin, channels, axis=1), by_bin)  # of the first frame it says nothing
+    # frames first, then bins: what a step of the loop takes lies side by side
+    order = (frames, bins * channels)
+    source = source.reshape(bins, frames, channels).transpose(1, 0, 2).astype(np.intp) * channels
+    source = (source + np.arange(channels)).reshape(order)
     # along the bins a phase differs by their steps' sum, wherever the way begins
     across = np.cumsum(across, axis=-1) - across
     advance = advance - across
-    advance, across, head, share = (
-        np.moveaxis(part, 1, 0).reshape(order) for part in (advance, across, head, pulls(level))
-    )
-    phase = np.empty(order, np.float32)
-    phase[0] = head[0]
-    moved, away = np.empty((2, order[1]), np.float32)
+    advance, across, given, level = (part.transpose(1, 2, 0) for part in (advance, across, given, level))
+    share = _pulls(level).reshape(order)
+    advance, across, given = (part.reshape(order) for part in (advance, across, given))
+    phase, moved = np.empty(order, np.float32), np.empty(order[1], np.float32)
+    phase[0] = given[0]
     for frame in range(1, frames):
         now = phase[frame]
         np.add(phase[frame - 1], advance[frame], out=moved)
         np.take(moved, source[frame], out=now, mode="clip")
         now += across[frame]
-        np.subtract(head[frame], now, out=away)
+        drawn = slice(None if min(frame, frames - 1 - frame) < _ENDS else _LOW * channels)
+        away = given[frame, drawn] - now[drawn]
         away -= _CIRCLE * np.rint(away * (1 / _CIRCLE))
-        away *= share[frame]
-        now += away
-    return phase.reshape(frames, channels, bins).transpose(1, 0, 2)
+        away *= share[frame, drawn]
+        now[drawn] += away
+    return phase.reshape(frames, bins, channels).transpose(2, 0, 1)

@@ -95,9 +95,9 @@ def test_any_stretch_decodes_the_same(which, request):
 def test_blocks_of_the_compact_codec_join_without_a_seam():
     """One block decoded with its context is what decoding around its border gives.
 
-    The recurrence of phase is left out: its window reaches a little past the context, so what it adds only nearly agrees.
+    Phases are not tracked: tracking begins anew in every block, so what it adds depends on where blocks begin.
     """
-    compact_codec = _compact(phase_recurrence=0)
+    compact_codec = _compact(phase_tracking=0)
     latents = compact_codec.encode(_noise(3 * compact_codec.block_samples))
     shifted = latents[BLOCK_STEPS // 2 :]
     whole = compact_codec.decode(latents, noise=False)

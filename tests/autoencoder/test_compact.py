@@ -22,7 +22,7 @@ OVERRIDES = {
             "head": 16,
             "level2_frame": 8,
             "level2_hidden": 16,
-            "phase_recurrence": 20,
+            "phase_tracking": 20,
             "phase_width": 8,
             "ceiling": False,
         },
@@ -84,20 +84,32 @@ def test_latents_are_about_normal(config, networks, measured):
     assert 0.5 < latents.std() < 1.5
 
 
+def composed(decoder, level1, margin=0):
+    return decoder.compose(*decoder.track(tuple(np.asarray(item) for item in decoder.heads(level1, margin))))
+
+
 def test_the_composed_spectrum_is_level_and_phase_together(config, networks):
     level1 = np.random.default_rng(3).standard_normal((2, 16, config.codec.level1_channels)).astype(np.float32)
     decoder = networks["level1_decoder"]
     level, phasor = (np.asarray(item) for item in decoder(level1))
-    spectrum = decoder.compose(*(np.asarray(item) for item in decoder.heads(level1)))
+    spectrum = composed(decoder, level1)
     assert spectrum.dtype == np.complex64
-    real, imaginary = spectrum.real, spectrum.imag
-    inner = decoder.compose(*(np.asarray(item) for item in decoder.heads(level1, margin=3)))
-    np.testing.assert_allclose(inner, spectrum[:, 3:-3], rtol=1e-4, atol=1e-6)
     amplitude = 10 ** ((level * config.spectral.level_scale_db + config.spectral.level_offset_db) / 20)
+    np.testing.assert_allclose(np.abs(spectrum), amplitude, rtol=2e-3, atol=1e-5)
     cosine, sine = np.split(phasor, 2, axis=-1)
-    np.testing.assert_allclose(real, amplitude * cosine, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(imaginary, amplitude * sine, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(cosine**2 + sine**2, 1.0, atol=1e-3)
+    tracked = config.codec.compact.phase_tracking
+    own = amplitude * (cosine + 1j * sine)
+    np.testing.assert_allclose(spectrum[..., tracked:], own[..., tracked:], rtol=2e-3, atol=1e-5)
+    np.testing.assert_allclose(spectrum[:, [0, -1]], own[:, [0, -1]], rtol=2e-3, atol=1e-5)  # where stretches meet
+    assert np.abs(spectrum - own)[:, 3:-3, :tracked].max() > 0.1 * amplitude[:, 3:-3, :tracked].max()
+
+
+def test_the_margin_is_context_only(config, networks):
+    level1 = np.random.default_rng(3).standard_normal((2, 16, config.codec.level1_channels)).astype(np.float32)
+    decoder = networks["level1_decoder"]
+    for inner, whole in zip(decoder.heads(level1, margin=3), decoder.heads(level1), strict=True):
+        np.testing.assert_allclose(np.asarray(inner), np.asarray(whole)[:, 3:-3], rtol=1e-4, atol=1e-5)
 
 
 def test_what_lies_beyond_the_context_is_not_seen(config, networks):
@@ -131,7 +143,8 @@ def test_no_bin_is_louder_than_in_the_training_music(config):
     ceiling = decibels(decoder.limit())
     np.testing.assert_allclose(ceiling[36:45], full_scale - 10.0, atol=0.7)  # the next tone's main lobe is left room
     np.testing.assert_allclose(ceiling[86:95], full_scale + 2.2, atol=0.7)
-    spectrum = decoder.compose(*(30.0 * np.ones((1, 2, bins), np.float32) for _ in range(3)))
+    upper = 30.0 * np.ones((1, 2, bins - decoder.tracked), np.float32)
+    spectrum = decoder.compose(30.0 * np.ones((1, 2, bins), np.float32), upper, upper, 0.0 * upper[..., :20])
     loud = ceiling > full_scale - 15.0
     found = 20 * np.log10(np.abs(spectrum[0, 0]))
     np.testing.assert_allclose(found[loud], ceiling[loud], atol=0.1)
@@ -148,7 +161,7 @@ def test_level_and_composed_spectrum_have_the_same_ceiling(config):
     decoder.set_ceiling(np.full((1, config.spectral.bins), 1.5, np.float32))
     level1 = 3.0 * np.random.default_rng(3).standard_normal((1, 16, config.codec.level1_channels)).astype(np.float32)
     level, _ = decoder(level1)
-    spectrum = decoder.compose(*(np.asarray(item) for item in decoder.heads(level1)))
+    spectrum = composed(decoder, level1)
     decibels = np.asarray(level) * config.spectral.level_scale_db + config.spectral.level_offset_db
     np.testing.assert_allclose(decibels, 20 * np.log10(np.abs(spectrum)), atol=0.05)
     limit = 20 / np.log(10) * (decoder.limit() - decoder.soft_floor.emphasis)

@@ -1,0 +1,109 @@
+"""Tracked phases: tones go on as they are, each bin follows the loudest way to it, and stretches fit together."""
+
+import heapq
+
+import numpy as np
+import pytest
+
+from musika.audio.spectral import analyse
+from musika.autoencoder.phase_steps import centre_turn
+from musika.autoencoder.phase_tracking import loudest_ways, track
+from musika.config import load_config
+
+BINS = 40
+
+
+def by_heap(before, level):
+    """The way to each bin of one frame as the published algorithm finds it: the loudest goes on first."""
+    heap = [(-loudness, bin_, False) for bin_, loudness in enumerate(before)]
+    heapq.heapify(heap)
+    source = {}
+    while heap:
+        _, bin_, here = heapq.heappop(heap)
+        if here:
+            for near in (bin_ - 1, bin_ + 1):
+                if 0 <= near < len(level) and near not in source:
+                    source[near] = source[bin_]
+                    heapq.heappush(heap, (-level[near], near, True))
+        elif bin_ not in source:
+            source[bin_] = bin_
+            heapq.heappush(heap, (-level[bin_], bin_, True))
+    return [source[bin_] for bin_ in range(len(level))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ways_are_those_of_the_published_algorithm(seed):
+    rng = np.random.default_rng(seed)
+    before, level = (np.cumsum(rng.standard_normal((BINS, 30)), axis=0).astype(np.float32) for _ in range(2))
+    found = loudest_ways(before, level)
+    expected = np.array([by_heap(before[:, frame], level[:, frame]) for frame in range(30)]).T
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.fixture(scope="module")
+def spectral():
+    return load_config("compact").spectral
+
+
+def true_steps(spectrum, settings):
+    """Levels, true steps and phases of the lowest bins, referred to the middles of frames."""
+    centred = spectrum * np.where(np.arange(spectrum.shape[-1]) % 2, -1.0, 1.0)
+    phase = np.angle(centred).astype(np.float32)
+    advance, across = np.zeros_like(phase), np.zeros_like(phase)
+    advance[:, 1:] = np.diff(phase, axis=1)
+    across[..., :-1] = np.diff(phase, axis=2)
+    level = np.log(np.abs(spectrum) + 1e-6).astype(np.float32)
+    return [part[..., :BINS] for part in (level, advance, across, phase)]
+
+
+def test_true_steps_give_true_phases_but_for_one_turn(spectral):
+    rng = np.random.default_rng(0)
+    time = np.arange(100 * spectral.hop_length + spectral.overlap) / 44100
+    chord = sum(np.sin(2 * np.pi * f * time + rng.uniform(0, 6)) for f in (90.0, 300.0, 520.0))
+    level, advance, across, phase = true_steps(analyse(chord.astype(np.float32), spectral)[None], spectral)
+    found = track(level, advance, across, phase)
+    assert found.shape == level.shape
+    loud = level[0] > level.max() - 5
+    np.testing.assert_allclose(np.cos(found - phase)[0][loud], 1.0, atol=1e-3)
+    other = phase + np.float32(1.0)  # of what is given only ends and onsets count, and there are none inside
+    inner = slice(30, -30)
+    turned = (track(level, advance, across, other) - found)[:, inner][:, loud[inner]]
+    np.testing.assert_allclose(np.angle(np.exp(1j * turned)), 1.0, atol=0.02)
+
+
+def test_a_steady_tone_turns_by_its_frequency(spectral):
+    frames, bin_, deviation = 120, 20, 0.3
+    level = np.tile(-np.abs(np.arange(BINS) - bin_ - deviation), (1, frames, 1)).astype(np.float32)
+    turn = centre_turn(load_config("compact"), BINS)
+    advance = np.broadcast_to(turn + deviation, level.shape).astype(np.float32)
+    advance[..., :bin_ - 3] += 2.0  # quiet bins that know no better follow the tone
+    phase = track(level, advance, np.zeros_like(level), np.zeros_like(level))[0]
+    np.testing.assert_allclose(np.cos(np.diff(phase[30:-30, bin_]) - turn[bin_] - deviation), 1.0, atol=1e-4)
+
+
+def test_ends_have_the_phases_that_are_given():
+    rng = np.random.default_rng(1)
+    level, advance, across, given = (rng.standard_normal((2, 100, BINS)).astype(np.float32) for _ in range(4))
+    found = track(level, advance, across, given)
+    np.testing.assert_allclose(np.cos(found - given)[:, [0, -1]], 1.0, atol=1e-4)
+    assert np.cos(found - given)[:, 40:60, 25:].mean() < 0.5
+
+
+def test_a_low_onset_takes_the_phase_that_is_given():
+    level, zeros = np.full((1, 100, BINS), -9.0, np.float32), np.zeros((1, 100, BINS), np.float32)
+    level[:, 50:] = 3.0
+    found = track(level, zeros, zeros, zeros)[0]
+    given = zeros.copy()
+    given[:, 50] = 2.0
+    moved = track(level, zeros, zeros, given)[0] - found
+    np.testing.assert_allclose(moved[50, :12], 2.0, atol=1e-3)
+    np.testing.assert_allclose(moved[:50], 0.0, atol=1e-6)
+    np.testing.assert_allclose(moved[50, 21:], 0.0, atol=1e-6)
+
+
+def test_channels_are_tracked_alone():
+    rng = np.random.default_rng(2)
+    parts = [rng.standard_normal((2, 60, BINS)).astype(np.float32) for _ in range(4)]
+    both = track(*parts)
+    for channel in (0, 1):
+        np.testing.assert_array_equal(both[channel], track(*(part[channel : channel + 1] for part in parts))[0])
