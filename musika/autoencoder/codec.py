@@ -230,7 +230,7 @@ class Codec:
         if "encode" not in self._graphs:
             encoders = [self.networks["level1_encoder"], self.networks["level2_encoder"]]
             self._graphs["encode"] = graphs.build_encode_graph(self.config, encoders, BLOCK_STEPS)
-        latents = self._graphs["encode"].predict_on_batch([level])
+        latents = graphs.run_graph(self._graphs["encode"], [level])[0]
         return np.concatenate([latents[0], latents[1]], axis=-1)[:steps]
 
     # Decoding
@@ -354,7 +354,7 @@ class Codec:
                 pairs = zip(names, networks, strict=True)
                 networks = [graphs.copy_at(_BUILDERS[name], self.config, network, precision) for name, network in pairs]
             self._graphs[precision] = graphs.build_decode_graph(self.config, networks, BLOCK_STEPS)
-        parts = tuple(self._graphs[precision].predict_on_batch(inputs))
+        parts = tuple(graphs.run_graph(self._graphs[precision], inputs))
         if not codec.phase_iterations:
             return parts
         margin, frames = codec.context_latents * codec.frames_per_latent, len(window) * codec.frames_per_latent

@@ -29,6 +29,15 @@ _CEILING_MARGIN = 0.25  # above a full-scale sine, in nepers: the first partial 
 _LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
 
 
+def widened(values: np.ndarray) -> np.ndarray:
+    """float32 of bfloat16, whose bits are the upper half of it; float32 stays as it is."""
+    if values.dtype == np.float32:
+        return values
+    bits = values.view(np.uint16).astype(np.uint32)
+    bits <<= 16
+    return bits.view(np.float32)
+
+
 def initial_turn(config: Config) -> np.ndarray:
     """Sign pattern ``(-1) ** k`` that moves the phase reference of a frame to its centre.
 
@@ -145,9 +154,10 @@ class Level1Decoder(_Network):
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
-        weighted, cosine, sine, *steps = self.heads(level1)
+        weighted, cosine, sine, *steps = (ops.cast(part, "float32") for part in self.heads(level1))
         if steps:
-            cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(steps[2:], (cosine, sine), strict=True))
+            lower = ops.split(steps[1], 2, axis=-1)
+            cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(lower, (cosine, sine), strict=True))
         factor = ops.multiply(ops.rsqrt(cosine * cosine + sine * sine + 1e-6), self.turn)
         phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
         limit = LOUDEST if self.ceiling is None else ops.convert_to_tensor(self.ceiling)
@@ -165,9 +175,9 @@ class Level1Decoder(_Network):
         weighted, cosine, sine, *steps = parts
         if not steps:
             return parts
-        advance, across, *head = steps
+        (advance, across), (real, imaginary) = (np.split(widened(part), 2, axis=-1) for part in steps)
         level = self.soft_floor.log_amplitude(weighted[..., : self.tracked])
-        return weighted, cosine, sine, phase_tracking.track(level, advance, across, np.arctan2(head[1], head[0]))
+        return weighted, cosine, sine, phase_tracking.track(level, advance, across, (real, imaginary))
 
     def compose(
         self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, *angle: np.ndarray, limit: Any = None
@@ -191,6 +201,7 @@ class Level1Decoder(_Network):
         for phase in angle:
             np.multiply(lower, np.cos(phase), out=spectrum.real[..., : self.tracked])
             np.multiply(lower, np.sin(phase), out=spectrum.imag[..., : self.tracked])
+        cosine, sine = widened(cosine), widened(sine)
         length = cosine * cosine
         length += sine * sine
         length += np.float32(1e-6)
@@ -207,7 +218,8 @@ class Level1Decoder(_Network):
             margin: Frames at either end that are context only.
 
         Returns:
-            Tensors `(batch, frames - 2 * margin, ...)`, float32: levels of all bins, phasors of those not tracked.
+            Tensors `(batch, frames - 2 * margin, ...)`: levels of all bins, float32, and phasors of those not tracked,
+            as they were computed: they are only needed roughly, and converting them here would cost a pass over them.
         """
         scaled = ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype)
         hidden = self.first(scaled)
@@ -222,7 +234,7 @@ class Level1Decoder(_Network):
         parts = [weighted, *self._phase_parts(wide)]
         if self.phase_steps is not None:
             parts += [part[:, kept] for part in self.phase_steps(scaled, hidden)]
-        return tuple(ops.cast(ops.reshape(part, (-1, count, part.shape[-1])), "float32") for part in parts)
+        return tuple(ops.reshape(part, (-1, count, part.shape[-1])) for part in parts)
 
     def _phase_parts(self, wide: Any) -> tuple[Any, Any]:
         """The phase head's two halves, as two products: cheaper than to split one."""

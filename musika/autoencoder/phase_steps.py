@@ -43,7 +43,7 @@ class PhaseSteps(layers.Layer):
         super().__init__(dtype=dtype, **kwargs)
         widths = config.codec.compact
         self.bins = widths.phase_tracking
-        self.turn = centre_turn(config, self.bins)
+        self.turn = np.pad(centre_turn(config, self.bins), (0, self.bins))
         self.latents = layers.Conv1D(widths.phase_width, 3, padding="same", use_bias=False, dtype=dtype, name="latents")
         self.hidden = layers.Conv1D(widths.phase_width, 3, padding="same", dtype=dtype, name="hidden")
         self.blocks = residual_blocks(widths.phase_blocks, widths.phase_width, dtype)
@@ -52,7 +52,7 @@ class PhaseSteps(layers.Layer):
         self.linear = dense(2 * self.bins, dtype, 0.1, use_bias=False, name="linear")
         self.phasors = dense(2 * self.bins, dtype, name="phasors")
 
-    def call(self, latents: Any, hidden: Any) -> tuple[Any, Any, Any, Any]:
+    def call(self, latents: Any, hidden: Any) -> tuple[Any, Any]:
         """Tell the steps.
 
         Args:
@@ -60,8 +60,9 @@ class PhaseSteps(layers.Layer):
             hidden: Hidden frames `(batch, frames, width)`.
 
         Returns:
-            Tensors `(batch, frames, bins)`: the phase of each bin minus that of the frame before, float32; that of the
-            next bin minus its own, float32; cosine and sine of the phase itself, not normalised.
+            Steps `(batch, frames, 2 * bins)` in radians, float32: the phase of each bin minus that of the frame before,
+            then that of the next bin minus its own; and likewise cosines, then sines of the phases, times their
+            certainty where something begins to sound.
         """
         linear = self.linear(rows(latents))  # both steps follow from slopes of the logarithmic magnitudes
         hidden = self.latents(latents) + self.hidden(hidden)
@@ -69,7 +70,6 @@ class PhaseSteps(layers.Layer):
             hidden = block(hidden)
         frames = hidden.shape[1]
         wide = ops.silu(self.head(rows(hidden)))
-        advance, across = ops.split(ops.cast(self.steps(wide) + linear, "float32"), 2, axis=-1)
-        parts = [ops.add(advance, self.turn), across, *ops.split(self.phasors(wide), 2, axis=-1)]
-        advance, across, cosine, sine = (ops.reshape(part, (-1, frames, self.bins)) for part in parts)
-        return advance, across, cosine, sine
+        # in float32 what the network tells too: errors of the turn add up
+        steps = ops.add(ops.cast(self.steps(wide) + linear, "float32"), self.turn)
+        return tuple(ops.reshape(part, (-1, frames, 2 * self.bins)) for part in (steps, self.phasors(wide)))

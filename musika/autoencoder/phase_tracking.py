@@ -22,6 +22,7 @@ Floats = NDArray[np.float32]
 _ENDS = 24  # frames at either end over which phases come to those of the network
 _ONSET_BINS = 12  # bins below which onsets take the network's phase, which knows how drums and basses begin
 _ONSET_FADE = 8  # bins above them over which that fades out
+_LEAST_RISE = 0.1  # share of an amplitude that must be new: 0.9 dB
 _LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
 
@@ -41,42 +42,38 @@ def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
     count = len(level)
     own = np.arange(count, dtype=np.int16)[:, None]
     ways = []
-    for bins, furthest in ((range(count), 0), (range(count - 1, -1, -1), count - 1)):
+    for bins, furthest in ((range(count), np.maximum), (range(count - 1, -1, -1), np.minimum)):
         loudness, handed_on, passed = before.copy(), np.zeros(level.shape, bool), np.empty_like(level[0])
         for last, now in itertools.pairwise(bins):
             np.minimum(loudness[last], level[last], out=passed)
             np.greater(passed, loudness[now], out=handed_on[now])
             np.maximum(passed, loudness[now], out=loudness[now])
-        start = np.where(handed_on, np.int16(furthest), own)  # where a way along the bins begins
-        if furthest:
-            source = np.minimum.accumulate(start[::-1], axis=0)[::-1]
-        else:
-            source = np.maximum.accumulate(start, axis=0)
+        source = own + handed_on * (bins[0] - own)  # then the last bin at which a way begins
+        for last, now in itertools.pairwise(bins):
+            furthest(source[last], source[now], out=source[now])
         ways.append((source, loudness))
-    (upwards, loud_upwards), (downwards, loud_downwards) = ways
-    return np.where(loud_downwards > loud_upwards, downwards, upwards)
+    (source, loudness), (downwards, loud_downwards) = ways
+    source += (loud_downwards > loudness) * (downwards - source)
+    return source
 
 
-def _pulls(level: Floats) -> Floats:
-    """How far each phase is drawn to the one given, from 0 to 1: `(frames, bins, channels)`, as ``level``."""
-    frames, bins = level.shape[:2]
+def _onset_pulls(level: Floats, certainty: Floats) -> Floats:
+    """How far phases are drawn to those given where something begins, 0 to 1, of `(frames, channels, low bins)`."""
     share = np.zeros(level.shape, np.float32)
-    onsets = np.clip((_ONSET_BINS + _ONSET_FADE - np.arange(bins)) / _ONSET_FADE, 0.0, 1.0)[:, None]
-    rise = 1.0 - np.exp(np.minimum(level[:-1, :_LOW] - level[1:, :_LOW], 0.0))
-    share[1:, :_LOW] = rise * onsets[:_LOW].astype(np.float32)
-    distance = np.minimum(np.arange(frames), np.arange(frames)[::-1])
-    ends = np.maximum(0.0, 1.0 - distance / _ENDS).astype(np.float32)
-    return np.maximum(share, ends[:, None, None], out=share)
+    rise = 1.0 - np.exp(np.minimum(level[:-1] - level[1:], 0.0))
+    fade = np.clip((_LOW - np.arange(level.shape[-1])) / _ONSET_FADE, 0.0, 1.0).astype(np.float32)
+    np.multiply(rise * np.minimum(certainty[1:], 1.0), fade, out=share[1:], where=rise > _LEAST_RISE)
+    return share
 
 
-def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
+def track(level: Floats, advance: Floats, across: Floats, phasor: tuple[Floats, Floats]) -> Floats:
     """Carry phases on through a stretch of frames.
 
     Args:
         level: Log-magnitudes `(channels, frames, bins)`.
         advance: Phase of a bin minus that of the frame before, radians, likewise.
         across: Phase of the next bin minus that of this bin, radians, likewise.
-        given: Phases that are given for each frame alone, radians, likewise.
+        phasor: Cosines and sines of phases that are given for each frame alone, times their certainty, likewise.
 
     Returns:
         Phases in radians, likewise, not wrapped.
@@ -84,26 +81,34 @@ def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floa
     channels, frames, bins = level.shape
     by_bin = np.ascontiguousarray(level.transpose(2, 1, 0)).reshape(bins, -1)
     source = loudest_ways(np.roll(by_bin, channels, axis=1), by_bin)  # of the first frame it says nothing
-    # frames first, then bins: what a step of the loop takes lies side by side
-    order = (frames, bins * channels)
-    source = source.reshape(bins, frames, channels).transpose(1, 0, 2).astype(np.intp) * channels
-    source = (source + np.arange(channels)).reshape(order)
-    # along the bins a phase differs by their steps' sum, wherever the way begins
+    source = source.reshape(bins, frames, channels) + np.arange(channels, dtype=np.int16) * np.int16(bins)
+    source = np.ascontiguousarray(source.transpose(1, 2, 0)).astype(np.intp)
+    # Along the bins a phase differs by their steps' sum, wherever the way begins: what is carried on is the rest.
     across = np.cumsum(across, axis=-1) - across
     advance = advance - across
-    advance, across, given, level = (part.transpose(1, 2, 0) for part in (advance, across, given, level))
-    share = _pulls(level).reshape(order)
-    advance, across, given = (part.reshape(order) for part in (advance, across, given))
-    phase, moved = np.empty(order, np.float32), np.empty(order[1], np.float32)
+    advance[:, 1:] += across[:, :-1]
+    # frames first: what a step of the loop takes lies side by side
+    given = np.arctan2(phasor[1], phasor[0]) - across
+    advance, given = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (advance, given))
+    low = [part[..., :_LOW].swapaxes(0, 1) for part in (level, *phasor)]
+    share = _onset_pulls(low[0], np.hypot(*low[1:]))
+    begins = share.any(axis=(1, 2))
+    phase = np.empty_like(advance)
     phase[0] = given[0]
     for frame in range(1, frames):
-        now = phase[frame]
-        np.add(phase[frame - 1], advance[frame], out=moved)
-        np.take(moved, source[frame], out=now, mode="clip")
-        now += across[frame]
-        drawn = slice(None if min(frame, frames - 1 - frame) < _ENDS else _LOW * channels)
-        away = given[frame, drawn] - now[drawn]
-        away -= _CIRCLE * np.rint(away * (1 / _CIRCLE))
-        away *= share[frame, drawn]
-        now[drawn] += away
-    return phase.reshape(frames, bins, channels).transpose(2, 0, 1)
+        advance[frame] += phase[frame - 1]
+        np.take(advance[frame], source[frame], out=phase[frame], mode="clip")
+        end = min(frame, frames - 1 - frame)
+        if end < _ENDS:
+            _draw(phase[frame], given[frame], 1.0 - end / _ENDS)
+        elif begins[frame]:
+            _draw(phase[frame, :, :_LOW], given[frame, :, :_LOW], share[frame])
+    return phase.swapaxes(0, 1) + across
+
+
+def _draw(phase: Floats, given: Floats, share: Floats | float) -> None:
+    """Draw phases to those given, the shorter way round, in place."""
+    away = given - phase
+    away -= _CIRCLE * np.rint(away * (1 / _CIRCLE))
+    away *= np.float32(share) if isinstance(share, float) else share
+    phase += away

@@ -44,9 +44,10 @@ class PhaseStepsLoss:
             imaginary: Imaginary part.
 
         Returns:
-            ``phase_steps`` and ``onset_phase``, scalars, 0 when all agree and about 1 when nothing does.
+            ``phase_steps``, 0 when all agree and about 2 when nothing does; ``onset_phase``, the squared error of the
+            phasors in which something begins to sound, from 0 to 1 where they tell nothing.
         """
-        advance, across, cosine, sine = heads[3:]
+        (advance, across), (cosine, sine) = (ops.split(part, 2, axis=-1) for part in heads[3:])
         real, imaginary = (ops.multiply(part[..., : self.bins + 1], self.turn) for part in (real, imaginary))
         amplitude = ops.sqrt(real * real + imaginary * imaginary + 1e-8)
         real, imaginary = real / amplitude, imaginary / amplitude
@@ -62,11 +63,12 @@ class PhaseStepsLoss:
             sine_true = ahead[1] * behind[0] - ahead[0] * behind[1]
             agreement = cosine_true * ops.cos(step) + sine_true * ops.sin(step)
             terms.append(_mean(ops.multiply(ops.power(joined, _COMPRESSION), self.weights), 1.0 - agreement))
-        inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
-        cosine, sine = cosine * inverse, sine * inverse
-        phasors = phase_distance(ops.concatenate([cosine, sine], axis=-1), b * a, c * a, self.weights)
         rise = ops.relu(1.0 - a[before] / (a[now] + 1e-6)) * ops.sqrt(a[now])
-        missed = 1.0 - cosine[now] * b[now] - sine[now] * c[now]
+        # as the square is least, a phasor is as long as its phase is certain
+        missed = ops.square(cosine[now] - b[now]) + ops.square(sine[now] - c[now])
+        inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
+        phasor = ops.concatenate([cosine * inverse, sine * inverse], axis=-1)
+        phasors = phase_distance(phasor, b * a, c * a, self.weights)
         return {
             "phase_steps": terms[0] + terms[1] + _PHASOR_SHARE * phasors,
             "onset_phase": _mean(ops.multiply(rise, self.onset_weights), missed),

@@ -19,7 +19,7 @@ def _compact(**changes):
     """The compact architecture at toy widths: its networks see neighbouring latents."""
     widths = {
         "level1_hidden": 8, "trunk": 8, "trunk_blocks": 2, "head": 8,
-        "level2_frame": 4, "level2_hidden": 8, "level2_blocks": 1,
+        "level2_frame": 4, "level2_hidden": 8, "level2_blocks": 1, "phase_tracking": 20, "phase_width": 8, "phase_head": 8,
     }  # fmt: skip
     values = load_config("compact").to_dict()
     values["spectral"] |= {"hop_length": 64, "fft_length": 256}

@@ -23,7 +23,7 @@ OVERRIDES = {
             "level2_frame": 8,
             "level2_hidden": 16,
             "phase_tracking": 20,
-            "phase_width": 8,
+            "phase_width": 8, "phase_head": 8,
             "ceiling": False,
         },
     },

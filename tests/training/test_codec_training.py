@@ -34,7 +34,7 @@ COMPACT = {
             "level2_frame": 4,
             "level2_hidden": 8,
             "phase_tracking": 16,
-            "phase_width": 8,
+            "phase_width": 8, "phase_head": 8,
         },
     },
     "codec_training": {"component_patches": 100, "save_every": 2},

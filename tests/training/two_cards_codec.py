@@ -21,7 +21,7 @@ TOY = {
     "codec": {
         "latent_channels": 8,
         "level1_channels": 16,
-        "compact": {**SIZES, "phase_tracking": 16, "phase_width": 8},
+        "compact": {**SIZES, "phase_tracking": 16, "phase_width": 8, "phase_head": 8},
     },
 }
 PHASE = {"steps": 4, "crops": 4, "crop_latents": 12, "learning_rate": 1e-3}
