@@ -154,7 +154,11 @@ class Level1Decoder(_Network):
 
     def call(self, level1: Any) -> Any:
         """See the class. The number of frames must be a multiple of ``frames_per_latent``."""
-        weighted, cosine, sine, *steps = (ops.cast(part, "float32") for part in self.heads(level1))
+        return self.joined(self.heads(level1))
+
+    def joined(self, parts: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Log-magnitudes and phasors of each frame alone, of what `heads` gives."""
+        weighted, cosine, sine, *steps = (ops.cast(part, "float32") for part in parts)
         if steps:
             lower = ops.split(steps[1], 2, axis=-1)
             cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(lower, (cosine, sine), strict=True))

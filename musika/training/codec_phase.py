@@ -193,13 +193,17 @@ class CodecPhase(keras.Model):
         inputs = [noisy, batch["level2_decoder"]] if "level2_decoder" in batch else noisy
         return decoder(inputs, training=True), latents
 
-    def _decode(self, level1: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
-        """Log-magnitudes and phasor `[cos | sin]` from level-1 latents."""
+    def _decode(self, level1: Any, batch: dict[str, Any]) -> tuple[Any, Any, tuple[Any, ...]]:
+        """Log-magnitudes and phasor `[cos | sin]` from level-1 latents, and what the compact decoder's heads give."""
+        decoder = self.networks["level1_decoder"]
+        if self.config.codec.architecture == "compact":
+            parts = decoder.heads(level1)
+            return (*decoder.joined(parts), parts)
         inputs = [level1, batch["level1_decoder"]] if "level1_decoder" in batch else level1
-        level, phase = self.networks["level1_decoder"](inputs, training=True)
+        level, phase = decoder(inputs, training=True)
         if self.config.codec.phase == "angle":
             phase = ops.concatenate([ops.cos(math.pi * phase), ops.sin(math.pi * phase)], axis=-1)
-        return level, phase
+        return level, phase, ()
 
     def losses_of(self, batch: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The losses of a batch: of the networks, then of the critic where there is one.
@@ -224,9 +228,9 @@ class CodecPhase(keras.Model):
                 level1 = batch["mix"] * level1 + (1.0 - batch["mix"]) * true_level1
         if not self.recipe.decodes:
             return [settings.latent * terms["latent"]], terms
+        level, phasor, parts = self._decode(level1, batch)
         if self.steps_loss is not None:
-            terms |= self.steps_loss(self.networks["level1_decoder"].heads(level1), real, imaginary)
-        level, phasor = self._decode(level1, batch)
+            terms |= self.steps_loss(parts, real, imaginary)
         if settings.magnitude or settings.difference:
             terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
         if settings.phasor:

@@ -35,11 +35,11 @@ class PhaseStepsLoss:
         self.onset_weights = (1.0 / (1.0 + (frequency / _ONSET_CORNER_HZ) ** 2)).astype("float32")
         self.turn = initial_turn(config)[: self.bins + 1]
 
-    def __call__(self, heads: tuple[Any, ...], real: Any, imaginary: Any) -> dict[str, Any]:
+    def __call__(self, parts: tuple[Any, ...], real: Any, imaginary: Any) -> dict[str, Any]:
         """Compare with a true spectrum.
 
         Args:
-            heads: What the decoder's ``heads`` gives, `(batch, frames, ...)`.
+            parts: What the decoder's ``heads`` gives, `(batch, frames, ...)`.
             real: Real part of the true spectrum `(batch, frames, bins)`.
             imaginary: Imaginary part.
 
@@ -47,7 +47,7 @@ class PhaseStepsLoss:
             ``phase_steps``, 0 when all agree and about 2 when nothing does; ``onset_phase``, the squared error of the
             phasors in which something begins to sound, from 0 to 1 where they tell nothing.
         """
-        (advance, across), (cosine, sine) = (ops.split(part, 2, axis=-1) for part in heads[3:])
+        (advance, across), (cosine, sine) = (ops.split(part, 2, axis=-1) for part in parts[3:])
         real, imaginary = (ops.multiply(part[..., : self.bins + 1], self.turn) for part in (real, imaginary))
         amplitude = ops.sqrt(real * real + imaginary * imaginary + 1e-8)
         real, imaginary = real / amplitude, imaginary / amplitude
