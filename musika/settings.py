@@ -281,7 +281,7 @@ class CodecPhaseConfig:
         adversarial_from: Share of the steps after which the critic judges.
         through_level2: Share of the crops whose level-1 latents pass through level 2 (phases of the level-1 decoder).
         trains: Networks trained in this phase, instead of the published recipe's: of ``level1_encoder``,
-            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``; or a part of one: ``level1_decoder/phase_steps``.
+            ``level1_decoder``, ``level2_encoder``, ``level2_decoder``; or a part: ``level1_decoder/phase_steps``.
     """
 
     steps: int = 0

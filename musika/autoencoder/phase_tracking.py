@@ -4,7 +4,7 @@ The phase of a steady tone cannot be told from its magnitudes, but two steps can
 next, and how far apart it is in two neighbouring bins. Each bin of a frame takes its phase from the bin of the frame
 before that leads to it by the loudest way: from itself, or by way of louder neighbours. So the bins around a tone turn
 together, and where notes begin the new tone decides. Source: Prusa and Sondergaard, "Real-Time Spectrogram Inversion
-Using Phase Gradient Heap Integration", DAFx 2016; here the steps are learned and the way is found for all frames at once.
+Using Phase Gradient Heap Integration", DAFx 2016; here steps are learned, and the ways of all frames found at once.
 
 At both ends of a stretch the phase is drawn to the one that the network gives for each frame alone, so that stretches
 that were tracked alone fit together; and in the lowest bins where something begins to sound.
@@ -48,12 +48,12 @@ def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
             np.minimum(loudness[last], level[last], out=passed)
             np.greater(passed, loudness[now], out=handed_on[now])
             np.maximum(passed, loudness[now], out=loudness[now])
-        source = own + handed_on * (bins[0] - own)  # then the last bin at which a way begins
+        source = own + np.multiply(handed_on, bins[0] - own, dtype=np.int16)  # then the last bin where a way begins
         for last, now in itertools.pairwise(bins):
             furthest(source[last], source[now], out=source[now])
         ways.append((source, loudness))
     (source, loudness), (downwards, loud_downwards) = ways
-    source += (loud_downwards > loudness) * (downwards - source)
+    source += np.multiply(loud_downwards > loudness, downwards - source, dtype=np.int16)
     return source
 
 
@@ -92,7 +92,7 @@ def track(level: Floats, advance: Floats, across: Floats, phasor: tuple[Floats, 
     advance, given = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (advance, given))
     low = [part[..., :_LOW].swapaxes(0, 1) for part in (level, *phasor)]
     share = _onset_pulls(low[0], np.hypot(*low[1:]))
-    begins = share.any(axis=(1, 2))
+    begins = np.any(share, axis=(1, 2)).tolist()
     phase = np.empty_like(advance)
     phase[0] = given[0]
     for frame in range(1, frames):

@@ -9,6 +9,7 @@ from keras import layers, ops
 
 
 def dense(units: int, dtype: Any, scale: float = 1.0, **kwargs: Any) -> layers.Dense:
+    """A dense layer that keeps variance, times a scale."""
     return layers.Dense(units, kernel_initializer=keras.initializers.VarianceScaling(scale), dtype=dtype, **kwargs)
 
 

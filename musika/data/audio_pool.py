@@ -52,7 +52,9 @@ class AudioPool:
     def crops(
         self, count: int, samples: int, rng: np.random.Generator, gain_low_db: float = 0.0, gain_high_db: float = 0.0
     ) -> NDArray[np.float32]:
-        """Draw random mono crops: a random channel of a random place, at a random gain (not polarity: where a drum begins, phase follows it).
+        """Draw random mono crops: a random channel of a random place, at a random gain.
+
+        Polarity stays: it cannot be told from magnitudes, but phases where drums begin can, if it is always the same.
 
         Args:
             count: Number of crops.

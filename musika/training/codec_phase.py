@@ -22,7 +22,6 @@ from musika.checks import UserError
 from musika.config import CodecPhaseConfig, Config
 from musika.training import autodiff
 from musika.training.adversarial import critic_hinge, generator_hinge
-from musika.training.phase_steps_loss import PhaseStepsLoss
 from musika.training.losses import (
     SCALES,
     MagnitudeLoss,
@@ -34,6 +33,7 @@ from musika.training.losses import (
     scaled_level,
     short_time_spectrum,
 )
+from musika.training.phase_steps_loss import PhaseStepsLoss
 
 NETWORKS = ("level1_encoder", "level1_decoder", "level2_encoder", "level2_decoder")
 PHASE_LOW_HZ = 400.0  # below it the ear follows phase (kick, bass); its weight there is highest

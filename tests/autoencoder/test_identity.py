@@ -21,7 +21,8 @@ TOY = {
             "level2_frame": 4,
             "level2_hidden": 8,
             "phase_tracking": 8,
-            "phase_width": 4, "phase_head": 8,
+            "phase_width": 4,
+            "phase_head": 8,
         },
     },
 }

@@ -80,7 +80,7 @@ def test_a_steady_tone_turns_by_its_frequency(spectral):
     level = np.tile(-np.abs(np.arange(BINS) - bin_ - deviation), (1, frames, 1)).astype(np.float32)
     turn = centre_turn(load_config("compact"), BINS)
     advance = np.broadcast_to(turn + deviation, level.shape).astype(np.float32)
-    advance[..., :bin_ - 3] += 2.0  # quiet bins that know no better follow the tone
+    advance[..., : bin_ - 3] += 2.0  # quiet bins that know no better follow the tone
     phase = track(level, advance, np.zeros_like(level), phasor(np.zeros_like(level)))[0]
     np.testing.assert_allclose(np.cos(np.diff(phase[30:-30, bin_]) - turn[bin_] - deviation), 1.0, atol=1e-4)
 
