@@ -1,6 +1,7 @@
 """Weights on disk: Keras' ``.weights.h5`` files, at full or half precision, never pickled.
 
-One file may hold several networks under their names. Half precision halves the file; what is loaded is float32 again.
+One file may hold several networks under their names. Half precision halves the file, and an array that several networks
+hold (principal components, in encoder and decoder) is kept once; what is loaded is float32 again.
 The fingerprint of networks is taken from their weights *rounded to half precision*, so it is the same for both files.
 """
 
@@ -61,10 +62,10 @@ def save_weights(networks: Mapping[str, keras.Model], path: str | Path, dtype: s
 
 
 def _halve(path: Path) -> None:
-    """Copy a weights file with every float32 array as float16, and put the copy in its place."""
+    """Copy a weights file with every float32 array as float16, equal ones once, and put the copy in its place."""
     import h5py
 
-    small = path.with_name(f".half{path.name}")
+    small, known = path.with_name(f".half{path.name}"), {}
 
     def copy(name: str, item: Any) -> None:
         if isinstance(item, h5py.Group):
@@ -72,7 +73,12 @@ def _halve(path: Path) -> None:
         else:
             values = item[()]
             smaller = values.astype(np.float16) if values.dtype == np.float32 else values
-            target = result.create_dataset(name, data=smaller)
+            content = (smaller.shape, hashlib.sha256(smaller.tobytes()).digest())
+            if content in known:
+                result[name] = known[content]  # a second name of the same array
+            else:
+                known[content] = result.create_dataset(name, data=smaller)
+            target = result[name]
         for key, value in item.attrs.items():
             target.attrs[key] = value
 

@@ -5,12 +5,14 @@ import subprocess
 import sys
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
 import musika
 from musika.checks import UserError
 from musika.presets import load_preset, preset_names, random_preset, save_preset
+from musika.weights import load_weights, save_weights
 
 
 def _save(folder, preset, **more):
@@ -23,6 +25,25 @@ def test_a_saved_preset_sounds_the_same(debug_preset, debug_preset_folder):
     assert loaded.config == debug_preset.config
     assert loaded.hash == debug_preset.hash
     assert np.array_equal(loaded.piece(seed=2).render(0, 0.5), debug_preset.piece(seed=2).render(0, 0.5))
+
+
+def test_half_precision_keeps_equal_arrays_once(tmp_path):
+    def network(seed):
+        model = keras.Sequential([keras.Input((100,)), keras.layers.Dense(200, name="wide")])
+        model.set_weights([np.random.default_rng(seed).standard_normal(item.shape) for item in model.get_weights()])
+        return model
+
+    sizes = []
+    for name, seeds in {"equal": (0, 0), "different": (0, 1)}.items():
+        networks = {f"network{index}": network(seed) for index, seed in enumerate(seeds)}
+        path = save_weights(networks, tmp_path / f"{name}.weights.h5", "float16")
+        sizes.append(path.stat().st_size)
+        again = {key: network(9) for key in networks}
+        load_weights(again, path)
+        for key, model in again.items():
+            for loaded, saved in zip(model.get_weights(), networks[key].get_weights(), strict=True):
+                np.testing.assert_allclose(loaded, saved, rtol=1e-3)
+    assert sizes[1] - sizes[0] > 0.9 * 2 * 100 * 200
 
 
 def test_half_precision_is_smaller_and_keeps_the_hash(debug_preset, debug_preset_folder, tmp_path):
