@@ -101,7 +101,7 @@ def render_file(
     path: str | Path,
     start: float,
     seconds: float,
-    on_progress: Callable[[float], None] = lambda seconds: None,
+    on_progress: Callable[[float], object] = lambda seconds: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Rendered:
     """Render a stretch of a piece into a file, in flat memory.

@@ -65,7 +65,8 @@ def _halve(path: Path) -> None:
     """Copy a weights file with every float32 array as float16, equal ones once, and put the copy in its place."""
     import h5py
 
-    small, known = path.with_name(f".half{path.name}"), {}
+    small = path.with_name(f".half{path.name}")
+    known: dict[tuple[Any, bytes], Any] = {}
 
     def copy(name: str, item: Any) -> None:
         if isinstance(item, h5py.Group):

@@ -312,7 +312,7 @@ def evaluate_codec(
     config: Config,
     clips: list[Audio],
     griffin: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> dict[str, float]:
     """Measure a codec on clips.
 
