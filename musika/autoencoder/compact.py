@@ -54,8 +54,7 @@ def initial_turn(config: Config) -> np.ndarray:
 class Components(layers.Layer):
     """A fixed affine map: ``(x - mean) @ basis / scale`` or, backwards, ``(x * scale) @ basis.T + mean``.
 
-    It computes in float32 even in a network of lower precision: it carries nearly all of the level, so its rounding
-    errors would be those of the whole codec.
+    It computes in float32 even in a network of lower precision: it carries nearly all of the level.
     """
 
     def __init__(self, inputs: int, outputs: int, **kwargs: Any):
@@ -66,6 +65,7 @@ class Components(layers.Layer):
             shape=(inputs, outputs), initializer="glorot_normal", trainable=False, name="basis"
         )
         self.scale = self.add_weight(shape=(outputs,), initializer="ones", trainable=False, name="scale")
+        self.built = True  # decoders take its arrays without calling it
 
     def call(self, x: Any, backward: bool = False) -> Any:
         """Project `(..., inputs)` to `(..., outputs)`, or back."""
@@ -139,6 +139,13 @@ class Level1Decoder(_Network):
         """The loudest that each bin may be: logarithm of the emphasised amplitude, float32 `(bins,)`, or one number."""
         return np.float32(LOUDEST) if self.ceiling is None else ops.convert_to_numpy(self.ceiling)
 
+    def constants(self) -> tuple[np.ndarray, Any]:
+        """What is added to weighted levels, less their weights, float32 `(bins,)`, and what `limit` gives."""
+        mean, bias = (
+            ops.convert_to_numpy(ops.cast(part, "float32")) for part in (self.components.mean, self.magnitude.bias)
+        )
+        return (mean + bias) * self.soft_floor.inverse_weights, self.limit()
+
     def set_ceiling(self, frames: np.ndarray, before: np.ndarray | None = None) -> None:
         """Set the ceiling to what is the loudest in some music, each bin's neighbours counted in.
 
@@ -159,6 +166,7 @@ class Level1Decoder(_Network):
     def joined(self, parts: tuple[Any, ...]) -> tuple[Any, Any]:
         """Log-magnitudes and phasors of each frame alone, of what `heads` gives."""
         weighted, cosine, sine, *steps = (ops.cast(part, "float32") for part in parts)
+        weighted = weighted + self.components.mean + ops.cast(self.magnitude.bias, "float32")
         if steps:
             lower = ops.split(steps[1], 2, axis=-1)
             cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(lower, (cosine, sine), strict=True))
@@ -180,25 +188,26 @@ class Level1Decoder(_Network):
         if not steps:
             return parts
         (advance, across), (real, imaginary) = (np.split(widened(part), 2, axis=-1) for part in steps)
-        level = self.soft_floor.log_amplitude(weighted[..., : self.tracked])
+        level = self.soft_floor.log_amplitude(widened(weighted[..., : self.tracked]), self.constants()[0])
         return weighted, cosine, sine, phase_tracking.track(level, advance, across, (real, imaginary))
 
     def compose(
-        self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, *angle: np.ndarray, limit: Any = None
+        self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, *angle: np.ndarray, constants: Any = None
     ) -> np.ndarray:
         """Make the spectrum of what `track` gives, in NumPy: a few frames at a time stay in the processor's cache.
 
         Args:
-            weighted: Weighted levels of some frames, `(..., bins)` float32, as from `track`.
+            weighted: Weighted levels of some frames, less their mean, `(..., bins)`, as from `track`.
             cosine: One part of the phasors, likewise; of the bins above those that are tracked.
             sine: The other part.
             *angle: The tracked bins' phases in radians, if there are any.
-            limit: What `limit` gives, for those who call often.
+            constants: What `constants` gives, for those who call often.
 
         Returns:
             Spectrum `(..., bins)`, complex64.
         """
-        amplitude = self.soft_floor.amplitude(weighted, self.limit() if limit is None else limit)
+        offset, limit = constants or self.constants()
+        amplitude = self.soft_floor.amplitude(widened(weighted), offset, limit)
         amplitude *= self.signed_scale
         spectrum = np.empty(weighted.shape, np.complex64)
         lower, upper = amplitude[..., : self.tracked], amplitude[..., self.tracked :]
@@ -222,8 +231,8 @@ class Level1Decoder(_Network):
             margin: Frames at either end that are context only.
 
         Returns:
-            Tensors `(batch, frames - 2 * margin, ...)`: levels of all bins, float32, and phasors of those not tracked,
-            as they were computed: they are only needed roughly, and converting them here would cost a pass over them.
+            Tensors `(batch, frames - 2 * margin, ...)`: levels of all bins, less their mean, and phasors of those not
+            tracked, of the network's type: they are small numbers, and to widen them here would cost a pass over them.
         """
         scaled = ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype)
         hidden = self.first(scaled)
@@ -234,11 +243,19 @@ class Level1Decoder(_Network):
             hidden = block(hidden)
         kept, count = slice(margin, frames - margin), frames - 2 * margin
         wide = ops.silu(self.head(rows(hidden[:, kept])))
-        weighted = self.components(rows(level1[:, kept]), backward=True) + ops.cast(self.magnitude(wide), "float32")
-        parts = [weighted, *self._phase_parts(wide)]
+        parts = [self._weighted(rows(level1[:, kept]), wide), *self._phase_parts(wide)]
         if self.phase_steps is not None:
             parts += [part[:, kept] for part in self.phase_steps(scaled, hidden)]
         return tuple(ops.reshape(part, (-1, count, part.shape[-1])) for part in parts)
+
+    def _weighted(self, level1: Any, wide: Any) -> Any:
+        """Weighted levels less their mean: both ways to them as one product, rounded once where the network rounds."""
+        if not self.magnitude.built:
+            self.magnitude.build(wide.shape)
+        basis = ops.transpose(self.components.basis * self.components.scale)
+        kernel = ops.concatenate([basis, ops.cast(self.magnitude.kernel, "float32")], axis=0)
+        joined = ops.concatenate([ops.cast(level1, wide.dtype), wide], axis=-1)
+        return ops.matmul(joined, ops.cast(kernel, wide.dtype))
 
     def _phase_parts(self, wide: Any) -> tuple[Any, Any]:
         """The phase head's two halves, as two products: cheaper than to split one."""

@@ -34,11 +34,11 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
         return spectral.synthesise(parts[0], settings)
     if len(parts) == 2:
         return spectral.synthesise_scaled(*parts, settings)
-    limit, apart, (channels, frames) = decoder.limit(), _rotation(parts, decoder, settings), parts[0].shape[:2]
+    constants, apart, (channels, frames) = decoder.constants(), _rotation(parts, decoder, settings), parts[0].shape[:2]
     parts = decoder.track(parts)
 
     def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
-        spectrum = decoder.compose(*(part[channel, chunk] for part in parts), limit=limit)
+        spectrum = decoder.compose(*(part[channel, chunk] for part in parts), constants=constants)
         if apart is not None:
             spectrum *= apart[channel]
         return spectrum
