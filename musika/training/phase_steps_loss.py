@@ -13,7 +13,9 @@ from musika.training.autodiff import mean_over_replicas
 from musika.training.losses import phase_distance
 
 _WEIGHT_CORNER_HZ = 800.0
+_LOW_HZ, _LOW_WEIGHT = 150.0, 4.0  # below, few bins decide what remains of kicks: each weighs so many times as much
 _ONSET_CORNER_HZ = 150.0  # below it phases at onsets are no accident: kicks and basses begin alike
+_STEADY_SHARE = 0.2  # weight of phases where nothing begins, beside 1 for what is all new
 _COMPRESSION = 0.375  # exponent of the product of two amplitudes: loud tones count most, attacks of quiet ones too
 _PHASOR_SHARE = 0.3  # of the phases themselves, which count at ends and onsets only
 
@@ -30,7 +32,8 @@ class PhaseStepsLoss:
     def __init__(self, config: Config):
         self.bins = config.codec.compact.phase_tracking
         frequency = bin_frequencies(config)[: self.bins]
-        self.weights = (1.0 / (1.0 + frequency / _WEIGHT_CORNER_HZ)).astype("float32")
+        low = 1.0 + (_LOW_WEIGHT - 1.0) / (1.0 + (frequency / _LOW_HZ) ** 4)
+        self.weights = (low / (1.0 + frequency / _WEIGHT_CORNER_HZ)).astype("float32")
         self.onset_weights = (1.0 / (1.0 + (frequency / _ONSET_CORNER_HZ) ** 2)).astype("float32")
         self.turn = initial_turn(config)[: self.bins + 1]
 
@@ -62,7 +65,7 @@ class PhaseStepsLoss:
             sine_true = ahead[1] * behind[0] - ahead[0] * behind[1]
             agreement = cosine_true * ops.cos(step) + sine_true * ops.sin(step)
             terms.append(_mean(ops.multiply(ops.power(joined, _COMPRESSION), self.weights), 1.0 - agreement))
-        rise = ops.relu(1.0 - a[before] / (a[now] + 1e-6)) * ops.sqrt(a[now])
+        rise = (ops.relu(1.0 - a[before] / (a[now] + 1e-6)) + _STEADY_SHARE) * ops.sqrt(a[now])
         # as the square is least, a phasor is as long as its phase is certain
         missed = ops.square(cosine[now] - b[now]) + ops.square(sine[now] - c[now])
         inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
