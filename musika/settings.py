@@ -44,11 +44,14 @@ class CompactWidths:
         trunk: Width of the level-1 decoder's convolutional trunk.
         trunk_blocks: Residual blocks in that trunk; block ``i`` has dilation ``2 ** i``.
         head: Width of the last hidden layer before the magnitude and phase heads.
-        phase_tracking: Lowest bins whose phase is carried on from frame to frame, by steps that a network tells; 0 is
-            none.
-        phase_width: Width of that network.
+        phase_recurrence: Lowest bins whose phase is carried on from frame to frame by a learned recurrence; 0 is none.
+        phase_window: Frames that the recurrence looks back over, a power of two; at most what the context covers.
+        phase_width: Width of the network that drives the recurrence.
         phase_blocks: Residual blocks in it, besides those of the trunk; block ``i`` has dilation ``2 ** i``.
-        phase_head: Width of its last hidden layer.
+        phase_tracking: Lowest bins, more than those, whose phase is carried on along the loudest ways, by steps that
+            a network tells, from the phases that would else be decoded; 0 is none.
+        phase_steps_width: Width of that network; of its residual block too.
+        phase_steps_head: Width of its last hidden layer.
         level2_frame: Channels to which a frame is projected before frames are joined to a patch.
         level2_hidden: Width of the networks that run at the latent rate.
         level2_blocks: Residual blocks in each of them.
@@ -64,10 +67,13 @@ class CompactWidths:
     trunk: int = 256
     trunk_blocks: int = 3
     head: int = 384
-    phase_tracking: int = 0
+    phase_recurrence: int = 0
+    phase_window: int = 32
     phase_width: int = 128
-    phase_blocks: int = 1
-    phase_head: int = 384
+    phase_blocks: int = 0
+    phase_tracking: int = 0
+    phase_steps_width: int = 128
+    phase_steps_head: int = 384
     level2_frame: int = 128
     level2_hidden: int = 512
     level2_blocks: int = 2
@@ -273,8 +279,10 @@ class CodecPhaseConfig:
         difference: Weight of the losses on differences over frequency and time.
         waveform: Weight of the multi-scale spectral distance of the re-synthesised waveform.
         phasor: Weight of the amplitude-weighted cosine distance to the true phase.
+        low_phasor: Weight of the phase distance in the bins of the phase recurrence alone.
+        low_waveform: Weight of the spectral distance of what these bins sound like.
+        low_onsets: Weight of what is missing to a full correlation of onset envelopes below 150 Hz.
         phase_steps: Weight of the cosine distance of phase steps, in the bins whose phase is tracked.
-        onset_phase: Weight of that of their phases where they begin to sound, mostly in the lowest.
         border: Weight of how much more the spectrum changes where blocks meet than it does there in the original.
         latent: Weight of the distance of level-1 latents.
         adversarial: Weight of the critic's judgement.
@@ -292,8 +300,10 @@ class CodecPhaseConfig:
     difference: float = 1.0
     waveform: float = 0.0
     phasor: float = 0.0
+    low_phasor: float = 0.0
+    low_waveform: float = 0.0
+    low_onsets: float = 0.0
     phase_steps: float = 0.0
-    onset_phase: float = 0.0
     border: float = 0.0
     latent: float = 0.0
     adversarial: float = 0.0
@@ -318,6 +328,7 @@ class CodecTrainingConfig:
         level1_phase: Phase 2, level 1's phase with the encoder frozen, adversarial.
         level2_latent: Phase 3, level 2 on level-1 latents.
         level2_signal: Phase 4, level 2 through the frozen level-1 decoder.
+        level1_low_phase: The phase recurrence of the compact level-1 decoder alone, on the lowest bins alone.
         level1_phase_steps: The phase steps of the compact level-1 decoder alone.
         order: The order in which the phases run.
     """
@@ -333,6 +344,7 @@ class CodecTrainingConfig:
     level1_phase: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     level2_latent: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     level2_signal: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
+    level1_low_phase: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     level1_phase_steps: CodecPhaseConfig = field(default_factory=CodecPhaseConfig)
     order: tuple[str, ...] = ("level1_magnitude", "level1_phase", "level2_latent", "level2_signal")
 

@@ -18,9 +18,11 @@ import numpy as np
 from keras import layers, ops
 
 from musika.autoencoder import phase_tracking
+from musika.autoencoder.low_phase import LowPhase
 from musika.autoencoder.phase_steps import PhaseSteps
 from musika.autoencoder.residual import dense, normalised, residual_blocks, rows
 from musika.autoencoder.soft_floor import LOUDEST, SoftFloor
+from musika.checks import UserError
 from musika.config import Config
 
 _SMALL = 1e-3  # variance scale of residual outputs: near zero at the start
@@ -121,8 +123,14 @@ class Level1Decoder(_Network):
         self.blocks = residual_blocks(widths.trunk_blocks, widths.trunk, dtype)
         self.head = dense(widths.head, dtype, name="head")
         self.magnitude = dense(bins, dtype, _SMALL, name="magnitude")
-        self.tracked = widths.phase_tracking
-        self.phase = dense(2 * (bins - self.tracked), dtype, name="phase")
+        self.recurrent, self.tracked = widths.phase_recurrence, widths.phase_tracking
+        if self.tracked and not 0 < self.recurrent <= self.tracked < bins:
+            raise UserError(
+                "codec.compact.phase_tracking must be at least phase_recurrence, which must be above 0, and less than"
+                f" the {bins} bins. Received: phase_tracking={self.tracked}, phase_recurrence={self.recurrent}"
+            )
+        self.phase = dense(2 * (bins - self.recurrent), dtype, name="phase")
+        self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
         self.phase_steps = PhaseSteps(config, dtype, name="phase_steps") if self.tracked else None
         self.ceiling: Any = None
         self.spread: Any = None
@@ -165,10 +173,10 @@ class Level1Decoder(_Network):
 
     def joined(self, parts: tuple[Any, ...]) -> tuple[Any, Any]:
         """Log-magnitudes and phasors of each frame alone, of what `heads` gives."""
-        weighted, cosine, sine, *steps = (ops.cast(part, "float32") for part in parts)
+        weighted, cosine, sine, *low = (ops.cast(part, "float32") for part in parts)
         weighted = weighted + self.components.mean + ops.cast(self.magnitude.bias, "float32")
-        if steps:
-            lower = ops.split(steps[1], 2, axis=-1)
+        if low:
+            lower = ops.split(low[0], 2, axis=-1)
             cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(lower, (cosine, sine), strict=True))
         factor = ops.multiply(ops.rsqrt(cosine * cosine + sine * sine + 1e-6), self.turn)
         phasor = ops.concatenate([cosine * factor, sine * factor], axis=-1)
@@ -182,14 +190,23 @@ class Level1Decoder(_Network):
             parts: What `heads` gives of the stretch, `(channels, frames, ...)` each.
 
         Returns:
-            What `compose` takes of each frame: the first three parts, and where phases are tracked their angles.
+            What `compose` takes of each frame: the first three parts, and the angles of lower bins.
         """
-        weighted, cosine, sine, *steps = parts
-        if not steps:
+        weighted, cosine, sine, *low = parts
+        if not low:
             return parts
-        (advance, across), (real, imaginary) = (np.split(widened(part), 2, axis=-1) for part in steps)
-        level = self.soft_floor.log_amplitude(widened(weighted[..., : self.tracked]), self.constants()[0])
-        return weighted, cosine, sine, phase_tracking.track(level, advance, across, (real, imaginary))
+        real, imaginary = np.split(widened(low[0]), 2, axis=-1)
+        above = max(self.tracked - self.recurrent, 0)  # tracked, but not of the recurrence
+        if self.tracked:
+            real, imaginary = (
+                np.concatenate([lower, widened(part[..., :above])], axis=-1)
+                for lower, part in ((real, cosine), (imaginary, sine))
+            )
+        angle = np.arctan2(imaginary, real)
+        if self.tracked:
+            level = self.soft_floor.log_amplitude(widened(weighted[..., : self.tracked]), self.constants()[0])
+            angle = phase_tracking.track(level, *np.split(low[1], 2, axis=-1), angle)
+        return weighted, cosine[..., above:], sine[..., above:], angle
 
     def compose(
         self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, *angle: np.ndarray, constants: Any = None
@@ -198,9 +215,9 @@ class Level1Decoder(_Network):
 
         Args:
             weighted: Weighted levels of some frames, less their mean, `(..., bins)`, as from `track`.
-            cosine: One part of the phasors, likewise; of the bins above those that are tracked.
+            cosine: One part of the phasors, likewise; of the upper bins.
             sine: The other part.
-            *angle: The tracked bins' phases in radians, if there are any.
+            *angle: Phases of the bins below them in radians, if there are any.
             constants: What `constants` gives, for those who call often.
 
         Returns:
@@ -210,21 +227,22 @@ class Level1Decoder(_Network):
         amplitude = self.soft_floor.amplitude(widened(weighted), offset, limit)
         amplitude *= self.signed_scale
         spectrum = np.empty(weighted.shape, np.complex64)
-        lower, upper = amplitude[..., : self.tracked], amplitude[..., self.tracked :]
+        count = weighted.shape[-1] - cosine.shape[-1]
+        lower, upper = amplitude[..., :count], amplitude[..., count:]
         for phase in angle:
-            np.multiply(lower, np.cos(phase), out=spectrum.real[..., : self.tracked])
-            np.multiply(lower, np.sin(phase), out=spectrum.imag[..., : self.tracked])
+            np.multiply(lower, np.cos(phase), out=spectrum.real[..., :count])
+            np.multiply(lower, np.sin(phase), out=spectrum.imag[..., :count])
         cosine, sine = widened(cosine), widened(sine)
         length = cosine * cosine
         length += sine * sine
         length += np.float32(1e-6)
         upper /= np.sqrt(length, out=length)
-        np.multiply(upper, cosine, out=spectrum.real[..., self.tracked :])
-        np.multiply(upper, sine, out=spectrum.imag[..., self.tracked :])
+        np.multiply(upper, cosine, out=spectrum.real[..., count:])
+        np.multiply(upper, sine, out=spectrum.imag[..., count:])
         return spectrum
 
     def heads(self, level1: Any, margin: int = 0) -> tuple[Any, ...]:
-        """Weighted levels, the unnormalised phasors' two parts, and where phases are tracked what `PhaseSteps` gives.
+        """Weighted levels, the unnormalised phasors' two parts, and, if they are there, low phases and phase steps.
 
         Args:
             level1: Level-1 latents `(batch, frames, level1_channels)`.
@@ -244,8 +262,10 @@ class Level1Decoder(_Network):
         kept, count = slice(margin, frames - margin), frames - 2 * margin
         wide = ops.silu(self.head(rows(hidden[:, kept])))
         parts = [self._weighted(rows(level1[:, kept]), wide), *self._phase_parts(wide)]
+        if self.low_phase is not None:
+            parts.append(ops.cast(ops.concatenate(self.low_phase(hidden), axis=-1)[:, kept], wide.dtype))
         if self.phase_steps is not None:
-            parts += [part[:, kept] for part in self.phase_steps(scaled, hidden)]
+            parts.append(self.phase_steps(scaled, hidden)[:, kept])
         return tuple(ops.reshape(part, (-1, count, part.shape[-1])) for part in parts)
 
     def _weighted(self, level1: Any, wide: Any) -> Any:

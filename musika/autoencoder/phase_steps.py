@@ -34,7 +34,7 @@ def centre_turn(config: Config, bins: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable("musika")
 class PhaseSteps(layers.Layer):
-    """Scaled level-1 latents and the decoder's hidden frames to steps and phases of the lowest bins.
+    """Scaled level-1 latents and the decoder's hidden frames to the steps of the lowest bins.
 
     Phases are referred to the middle of the frame.
     """
@@ -44,15 +44,15 @@ class PhaseSteps(layers.Layer):
         widths = config.codec.compact
         self.bins = widths.phase_tracking
         self.turn = np.pad(centre_turn(config, self.bins), (0, self.bins))
-        self.latents = layers.Conv1D(widths.phase_width, 3, padding="same", use_bias=False, dtype=dtype, name="latents")
-        self.hidden = layers.Conv1D(widths.phase_width, 3, padding="same", dtype=dtype, name="hidden")
-        self.blocks = residual_blocks(widths.phase_blocks, widths.phase_width, dtype)
-        self.head = dense(widths.phase_head, dtype, name="head")
+        width = widths.phase_steps_width
+        self.latents = layers.Conv1D(width, 3, padding="same", use_bias=False, dtype=dtype, name="latents")
+        self.hidden = layers.Conv1D(width, 3, padding="same", dtype=dtype, name="hidden")
+        self.blocks = residual_blocks(1, width, dtype)
+        self.head = dense(widths.phase_steps_head, dtype, name="head")
         self.steps = dense(2 * self.bins, dtype, 0.1, name="steps")
         self.linear = dense(2 * self.bins, dtype, 0.1, use_bias=False, name="linear")
-        self.phasors = dense(2 * self.bins, dtype, name="phasors")
 
-    def call(self, latents: Any, hidden: Any) -> tuple[Any, Any]:
+    def call(self, latents: Any, hidden: Any) -> Any:
         """Tell the steps.
 
         Args:
@@ -61,15 +61,13 @@ class PhaseSteps(layers.Layer):
 
         Returns:
             Steps `(batch, frames, 2 * bins)` in radians, float32: the phase of each bin minus that of the frame before,
-            then that of the next bin minus its own; and likewise cosines, then sines of the phases, times their
-            certainty where something begins to sound.
+            then that of the next bin minus its own.
         """
         linear = self.linear(rows(latents))  # both steps follow from slopes of the logarithmic magnitudes
         hidden = self.latents(latents) + self.hidden(hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        frames = hidden.shape[1]
         wide = ops.silu(self.head(rows(hidden)))
         # in float32 what the network tells too: errors of the turn add up
         steps = ops.add(ops.cast(self.steps(wide) + linear, "float32"), self.turn)
-        return tuple(ops.reshape(part, (-1, frames, 2 * self.bins)) for part in (steps, self.phasors(wide)))
+        return ops.reshape(steps, (-1, hidden.shape[1], 2 * self.bins))

@@ -6,8 +6,8 @@ before that leads to it by the loudest way: from itself, or by way of louder nei
 together, and where notes begin the new tone decides. Source: Prusa and Sondergaard, "Real-Time Spectrogram Inversion
 Using Phase Gradient Heap Integration", DAFx 2016; here steps are learned, and the ways of all frames found at once.
 
-At both ends of a stretch the phase is drawn to the one that the network gives for each frame alone, so that stretches
-that were tracked alone fit together; and in the lowest bins where something begins to sound.
+At both ends of a stretch the phase is drawn to the one that is decoded otherwise, so that stretches that were tracked
+alone fit together; and in the lowest bins where something begins to sound: how drums begin is known there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_ENDS = 24  # frames at either end over which phases come to those of the network
-_ONSET_BINS = 12  # bins below which onsets take the network's phase, which knows how drums and basses begin
+_ENDS = 24  # frames at either end over which phases come to those given
+_ONSET_BINS = 12  # bins below which onsets take the phase given
 _ONSET_FADE = 8  # bins above them over which that fades out
 _LEAST_RISE = 0.1  # share of an amplitude that must be new: 0.9 dB
 _LOW = _ONSET_BINS + _ONSET_FADE
@@ -57,23 +57,23 @@ def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
     return source
 
 
-def _onset_pulls(level: Floats, certainty: Floats) -> Floats:
+def _onset_pulls(level: Floats) -> Floats:
     """How far phases are drawn to those given where something begins, 0 to 1, of `(frames, channels, low bins)`."""
     share = np.zeros(level.shape, np.float32)
     rise = 1.0 - np.exp(np.minimum(level[:-1] - level[1:], 0.0))
     fade = np.clip((_LOW - np.arange(level.shape[-1])) / _ONSET_FADE, 0.0, 1.0).astype(np.float32)
-    np.multiply(rise * np.minimum(certainty[1:], 1.0), fade, out=share[1:], where=rise > _LEAST_RISE)
+    np.multiply(rise, fade, out=share[1:], where=rise > _LEAST_RISE)
     return share
 
 
-def track(level: Floats, advance: Floats, across: Floats, phasor: tuple[Floats, Floats]) -> Floats:
+def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
     """Carry phases on through a stretch of frames.
 
     Args:
         level: Log-magnitudes `(channels, frames, bins)`.
         advance: Phase of a bin minus that of the frame before, radians, likewise.
         across: Phase of the next bin minus that of this bin, radians, likewise.
-        phasor: Cosines and sines of phases that are given for each frame alone, times their certainty, likewise.
+        given: Phases that are given, radians, likewise: what they would be without tracking.
 
     Returns:
         Phases in radians, likewise, not wrapped.
@@ -88,10 +88,8 @@ def track(level: Floats, advance: Floats, across: Floats, phasor: tuple[Floats, 
     advance = advance - across
     advance[:, 1:] += across[:, :-1]
     # frames first: what a step of the loop takes lies side by side
-    given = np.arctan2(phasor[1], phasor[0]) - across
-    advance, given = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (advance, given))
-    low = [part[..., :_LOW].swapaxes(0, 1) for part in (level, *phasor)]
-    share = _onset_pulls(low[0], np.hypot(*low[1:]))
+    advance, given = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (advance, given - across))
+    share = _onset_pulls(level[..., :_LOW].swapaxes(0, 1))
     begins = np.any(share, axis=(1, 2)).tolist()
     phase = np.empty_like(advance)
     phase[0] = given[0]

@@ -22,6 +22,7 @@ from musika.checks import UserError
 from musika.config import CodecPhaseConfig, Config
 from musika.training import autodiff
 from musika.training.adversarial import critic_hinge, generator_hinge
+from musika.training.codec_low_band import LowBandLoss
 from musika.training.losses import (
     SCALES,
     MagnitudeLoss,
@@ -36,6 +37,7 @@ from musika.training.losses import (
 from musika.training.phase_steps_loss import PhaseStepsLoss
 
 NETWORKS = ("level1_encoder", "level1_decoder", "level2_encoder", "level2_decoder")
+_LOW_BAND = ("low_phasor", "low_waveform", "low_onsets")
 PHASE_LOW_HZ = 400.0  # below it the ear follows phase (kick, bass); its weight there is highest
 
 
@@ -59,6 +61,7 @@ PHASES = {
     "level1_phase": PhaseRecipe(False, True, ("level1_decoder",)),
     "level2_latent": PhaseRecipe(True, False, ("level2_encoder", "level2_decoder")),
     "level2_signal": PhaseRecipe(True, True, ("level2_encoder", "level2_decoder")),
+    "level1_low_phase": PhaseRecipe(False, True, ("level1_decoder/low_phase",)),
     "level1_phase_steps": PhaseRecipe(False, True, ("level1_decoder/phase_steps",)),
 }
 
@@ -134,6 +137,8 @@ class CodecPhase(keras.Model):
             )
         self.critic: Any = build_codec_critic() if self.settings.adversarial else None
         self.magnitude_loss = MagnitudeLoss(config)
+        low = config.codec.compact.phase_recurrence and any(getattr(self.settings, key) for key in _LOW_BAND)
+        self.low_band_loss = LowBandLoss(config) if low else None
         tracked = config.codec.compact.phase_tracking
         self.steps_loss = PhaseStepsLoss(config) if tracked and self.settings.phase_steps else None
         weights = 1.0 / (1.0 + bin_frequencies(config) / PHASE_LOW_HZ)
@@ -230,11 +235,13 @@ class CodecPhase(keras.Model):
             return [settings.latent * terms["latent"]], terms
         level, phasor, parts = self._decode(level1, batch)
         if self.steps_loss is not None:
-            terms |= self.steps_loss(parts, real, imaginary)
+            terms["phase_steps"] = self.steps_loss(parts[-1], real, imaginary)
         if settings.magnitude or settings.difference:
             terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
         if settings.phasor:
             terms["phasor"] = phase_distance(phasor, real, imaginary, self.phasor_weights)
+        if self.low_band_loss is not None:
+            terms |= self.low_band_loss(level_amplitude(ops.minimum(level, 1.5), spectral), phasor, real, imaginary)
         total = sum(getattr(settings, key) * terms[key] for key in terms if key != "latent_std")
         if not (settings.waveform or settings.border or self.judged):
             return [total], terms

@@ -62,7 +62,6 @@ def decoder_config(config: Config, steps: int = STEPS) -> Config:
         learning_rate=RATE_SHARE * trained.learning_rate,
         through_level2=max(trained.through_level2, 0.75),
         phase_steps=config.codec_training.level1_phase_steps.phase_steps,
-        onset_phase=config.codec_training.level1_phase_steps.onset_phase,
         trains=DECODERS,
     )
     training = dataclasses.replace(

@@ -10,14 +10,10 @@ from musika.autoencoder.compact import initial_turn
 from musika.autoencoder.soft_floor import bin_frequencies
 from musika.config import Config
 from musika.training.autodiff import mean_over_replicas
-from musika.training.losses import phase_distance
 
 _WEIGHT_CORNER_HZ = 800.0
 _LOW_HZ, _LOW_WEIGHT = 150.0, 4.0  # below, few bins decide what remains of kicks: each weighs so many times as much
-_ONSET_CORNER_HZ = 150.0  # below it phases at onsets are no accident: kicks and basses begin alike
-_STEADY_SHARE = 0.2  # weight of phases where nothing begins, beside 1 for what is all new
 _COMPRESSION = 0.375  # exponent of the product of two amplitudes: loud tones count most, attacks of quiet ones too
-_PHASOR_SHARE = 0.3  # of the phases themselves, which count at ends and onsets only
 
 
 def _mean(weights: Any, values: Any) -> Any:
@@ -34,22 +30,20 @@ class PhaseStepsLoss:
         frequency = bin_frequencies(config)[: self.bins]
         low = 1.0 + (_LOW_WEIGHT - 1.0) / (1.0 + (frequency / _LOW_HZ) ** 4)
         self.weights = (low / (1.0 + frequency / _WEIGHT_CORNER_HZ)).astype("float32")
-        self.onset_weights = (1.0 / (1.0 + (frequency / _ONSET_CORNER_HZ) ** 2)).astype("float32")
         self.turn = initial_turn(config)[: self.bins + 1]
 
-    def __call__(self, parts: tuple[Any, ...], real: Any, imaginary: Any) -> dict[str, Any]:
+    def __call__(self, steps: Any, real: Any, imaginary: Any) -> Any:
         """Compare with a true spectrum.
 
         Args:
-            parts: What the decoder's ``heads`` gives, `(batch, frames, ...)`.
+            steps: What `PhaseSteps` gives.
             real: Real part of the true spectrum `(batch, frames, bins)`.
             imaginary: Imaginary part.
 
         Returns:
-            ``phase_steps``, 0 when all agree and about 2 when nothing does; ``onset_phase``, the squared error of the
-            phasors in which something begins to sound, from 0 to 1 where they tell nothing.
+            Scalar, 0 when all steps agree and about 2 when none does.
         """
-        (advance, across), (cosine, sine) = (ops.split(part, 2, axis=-1) for part in parts[3:])
+        advance, across = ops.split(steps, 2, axis=-1)
         real, imaginary = (ops.multiply(part[..., : self.bins + 1], self.turn) for part in (real, imaginary))
         amplitude = ops.sqrt(real * real + imaginary * imaginary + 1e-8)
         real, imaginary = real / amplitude, imaginary / amplitude
@@ -65,13 +59,4 @@ class PhaseStepsLoss:
             sine_true = ahead[1] * behind[0] - ahead[0] * behind[1]
             agreement = cosine_true * ops.cos(step) + sine_true * ops.sin(step)
             terms.append(_mean(ops.multiply(ops.power(joined, _COMPRESSION), self.weights), 1.0 - agreement))
-        rise = (ops.relu(1.0 - a[before] / (a[now] + 1e-6)) + _STEADY_SHARE) * ops.sqrt(a[now])
-        # as the square is least, a phasor is as long as its phase is certain
-        missed = ops.square(cosine[now] - b[now]) + ops.square(sine[now] - c[now])
-        inverse = ops.rsqrt(cosine * cosine + sine * sine + 1e-6)
-        phasor = ops.concatenate([cosine * inverse, sine * inverse], axis=-1)
-        phasors = phase_distance(phasor, b * a, c * a, self.weights)
-        return {
-            "phase_steps": terms[0] + terms[1] + _PHASOR_SHARE * phasors,
-            "onset_phase": _mean(ops.multiply(rise, self.onset_weights), missed),
-        }
+        return terms[0] + terms[1]

@@ -20,9 +20,9 @@ TOY = {
             "head": 8,
             "level2_frame": 4,
             "level2_hidden": 8,
-            "phase_tracking": 8,
+            "phase_recurrence": 8,
+            "phase_tracking": 12,
             "phase_width": 4,
-            "phase_head": 8,
         },
     },
 }
@@ -61,7 +61,7 @@ def test_settings_of_the_decoders_do_not_matter_and_those_of_latents_do(codec, c
         changed = dataclasses.replace(config.codec, compact=compact, **dict(codec_settings))
         return Codec(dataclasses.replace(config, codec=changed), codec.networks).hash
 
-    same = [{"head": 9}, {"phase_tracking": 0}, {"phase_blocks": 8}, {"trunk": 5}, {"latent_noise": 0.5}]
+    same = [{"head": 9}, {"phase_tracking": 0}, {"phase_window": 8}, {"trunk": 5}, {"latent_noise": 0.5}]
     assert {with_settings(widths=widths) for widths in same} == {codec.hash}
     assert with_settings({"phase_iterations": 5}) == codec.hash
     assert with_settings(widths={"floor_db": -9.0}) != codec.hash

@@ -8,7 +8,14 @@ from musika.config import load_config
 from musika.presets import load_preset
 from musika.training.codec_training import shared_crops
 
-PHASES = ("level1_magnitude", "level1_phase", "level2_latent", "level2_signal", "level1_phase_steps")
+PHASES = (
+    "level1_magnitude",
+    "level1_phase",
+    "level2_latent",
+    "level2_signal",
+    "level1_low_phase",
+    "level1_phase_steps",
+)
 RATE = 1e-3
 
 
@@ -48,7 +55,7 @@ def test_the_compared_steps_were_clipped_and_judged(compared):
     judged = arrays_of(folder / "level1_phase.two.npz")
     assert {"adversarial", "critic"} <= set(report["level1_phase"]["logs"][1])
     assert np.abs(first_moments(judged, "critic")).max() > 1e-3
-    for phase in ("level1_magnitude", "level1_phase", "level2_signal", "level1_phase_steps"):
+    for phase in ("level1_magnitude", "level1_phase", "level2_signal", "level1_low_phase"):
         length = np.linalg.norm(first_moments(arrays_of(folder / f"{phase}.two.npz"), "networks"))
         assert 0.12 < length < 0.1901, phase  # 0.19 is two steps of length 1 in one direction
 

@@ -33,9 +33,11 @@ COMPACT = {
             "head": 8,
             "level2_frame": 4,
             "level2_hidden": 8,
-            "phase_tracking": 16,
+            "phase_recurrence": 16,
+            "phase_tracking": 24,
+            "phase_steps_width": 8,
+            "phase_steps_head": 8,
             "phase_width": 8,
-            "phase_head": 8,
         },
     },
     "codec_training": {"component_patches": 100, "save_every": 2},
@@ -68,7 +70,7 @@ def changed(trainer, before, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", [name for name in PHASES if name != "level1_phase_steps"])
+@pytest.mark.parametrize("phase", [name for name in PHASES if name not in ("level1_low_phase", "level1_phase_steps")])
 def test_each_phase_trains_what_it_should_on_the_published_graph(phase, data, tmp_path):
     trainer, _ = run_phases(load_config("debug"), data, tmp_path / "run")
     before = {name: weights_of(trainer, name) for name in NETWORKS}
@@ -78,28 +80,29 @@ def test_each_phase_trains_what_it_should_on_the_published_graph(phase, data, tm
 
 
 @pytest.mark.slow
-def test_the_phase_steps_are_trained_alone(data, tmp_path):
-    phase = {**TOY_PHASE, "steps": 2}
+@pytest.mark.parametrize("part", ["low_phase", "phase_steps"])
+def test_parts_of_the_phase_are_trained_alone(part, data, tmp_path):
+    phase = {**TOY_PHASE, "steps": 2, "phase_steps": 1.0}
     config = load_config(
-        "compact", {**COMPACT, "codec_training": {**COMPACT["codec_training"], "level1_phase_steps": phase}}
+        "compact", {**COMPACT, "codec_training": {**COMPACT["codec_training"], f"level1_{part}": phase}}
     )
     trainer, _ = run_phases(config, data, tmp_path / "run")
     before = {item.path: np.array(item) for item in trainer.networks["level1_decoder"].variables}
     others = {name: weights_of(trainer, name) for name in NETWORKS if name != "level1_decoder"}
-    assert trainer.train_phase("level1_phase_steps")
+    assert trainer.train_phase(f"level1_{part}")
     moved = {
         item.path.split("/")[1]
         for item in trainer.networks["level1_decoder"].variables
         if not np.array_equal(np.array(item), before[item.path])
     }
-    assert moved == {"phase_steps"}
+    assert moved == {part}
     assert not any(changed(trainer, others, name) for name in others)
 
 
-def test_a_codec_that_tracks_no_phase_has_no_steps_to_train():
-    config = load_config("debug", {"codec_training": {"level1_phase_steps": {"steps": 2}}})
-    with pytest.raises(UserError, match="level1_phase_steps would train nothing.*phase_steps. Set its steps to 0"):
-        CodecPhase(codec_training.build_networks(config), config, "level1_phase_steps")
+def test_a_codec_without_the_recurrence_has_no_low_phase_to_train():
+    config = load_config("debug", {"codec_training": {"level1_low_phase": {"steps": 2}}})
+    with pytest.raises(UserError, match="level1_low_phase would train nothing.*low_phase. Set its steps to 0"):
+        CodecPhase(codec_training.build_networks(config), config, "level1_low_phase")
 
 
 def small_codec(**widths):
@@ -108,7 +111,7 @@ def small_codec(**widths):
 
 
 def test_a_run_starts_from_another_codec_and_says_what_is_new(data, tmp_path):
-    old = small_codec(head=12, phase_tracking=0)
+    old = small_codec(head=12, phase_recurrence=0, phase_tracking=0)
     first = codec_training.train_codec(
         dataclasses.replace(old, codec_training=dataclasses.replace(old.codec_training, order=())),
         str(data),
@@ -123,18 +126,21 @@ def test_a_run_starts_from_another_codec_and_says_what_is_new(data, tmp_path):
     source = load_preset(first)
     assert Codec(trainer.config, trainer.networks).hash == source.codec.hash
     assert "level1_encoder: taken over." in said
-    assert "level1_decoder: new are head, magnitude, phase, phase_steps; the rest is taken over." in said
+    assert "level1_decoder: new are head, low_phase, magnitude, phase, phase_steps; the rest is taken over." in said
     ours, theirs = (networks["level1_decoder"] for networks in (trainer.networks, source.codec.networks))
     np.testing.assert_array_equal(np.array(ours.first.kernel), np.array(theirs.first.kernel))
     np.testing.assert_array_equal(np.array(ours.magnitude.bias), np.array(theirs.magnitude.bias))
     assert trainer.run.settings["from"] == str(first) and state["step"] == 0
 
 
-def test_phase_steps_are_added_to_a_codec_that_had_none():
-    old, new = (codec_training.build_networks(small_codec(**widths)) for widths in ({"phase_tracking": 0}, {}))
+def test_a_recurrence_is_added_to_a_codec_that_had_none():
+    old, new = (
+        codec_training.build_networks(small_codec(**widths))
+        for widths in ({"phase_recurrence": 0, "phase_tracking": 0}, {})
+    )
     said = []
     take_over_networks(new, old, said.append)
-    assert "level1_decoder: new are phase_steps; the rest is taken over." in said
+    assert "level1_decoder: new are low_phase, phase_steps; the rest is taken over." in said
     level1 = np.random.default_rng(0).standard_normal((1, 16, 16)).astype(np.float32)
     parts = [[np.asarray(item) for item in networks["level1_decoder"](level1)] for networks in (old, new)]
     np.testing.assert_array_equal(parts[0][0], parts[1][0])

@@ -21,17 +21,26 @@ TOY = {
     "codec": {
         "latent_channels": 8,
         "level1_channels": 16,
-        "compact": {**SIZES, "phase_tracking": 16, "phase_width": 8, "phase_head": 8},
+        "compact": {
+            **SIZES,
+            "phase_recurrence": 16,
+            "phase_tracking": 24,
+            "phase_width": 8,
+            "phase_steps_width": 8,
+            "phase_steps_head": 8,
+        },
     },
 }
 PHASE = {"steps": 4, "crops": 4, "crop_latents": 12, "learning_rate": 1e-3}
 CRITIC = {"adversarial": 0.1, "adversarial_from": 0.0}
+WITHOUT_LOW_BAND = {"low_phasor": 0.0, "low_waveform": 0.0, "low_onsets": 0.0, "phase_steps": 0.0}
 PHASES = {
     "level1_magnitude": {},
-    "level1_phase": {"waveform": 1.0, "phasor": 1.0, "through_level2": 0.5, **CRITIC},
+    "level1_phase": {"waveform": 1.0, "phasor": 1.0, "through_level2": 0.5, **CRITIC, **WITHOUT_LOW_BAND},
     "level2_latent": {"latent": 1.0},
     "level2_signal": {"waveform": 1.0, "latent": 0.5},
-    "level1_phase_steps": {"phase_steps": 1.0, "onset_phase": 1.0},
+    "level1_low_phase": {"phasor": 1.0, "low_phasor": 1.0, "low_waveform": 1.0, "low_onsets": 1.0},
+    "level1_phase_steps": {"phase_steps": 1.0},
 }
 
 
@@ -92,7 +101,7 @@ def run(out):
         time = np.arange(44100)[:, None] / 44100
         tone = 0.2 * np.sin(6.28 * time * rng.uniform(200, 900, 2)) + 0.05 * rng.standard_normal((44100, 2))
         soundfile.write(out / "audio" / f"{index}.wav", tone, 44100)
-    judged = {**PHASE, **CRITIC, "steps": 2, "phasor": 1.0}
+    judged = {**PHASE, **WITHOUT_LOW_BAND, **CRITIC, "steps": 2, "phasor": 1.0}
     latent = {**PHASE, "steps": 1, "crops": 2, "latent": 1.0}
     config = toy_config(order=["level1_phase", "level2_latent"], level1_phase=judged, level2_latent=latent)
     said = []
