@@ -205,7 +205,8 @@ class Level1Decoder(_Network):
         angle = np.arctan2(imaginary, real)
         if self.tracked:
             level = self.soft_floor.log_amplitude(widened(weighted[..., : self.tracked]), self.constants()[0])
-            angle = phase_tracking.track(level, *np.split(low[1], 2, axis=-1), angle)
+            advance, across = np.split(low[1], 2, axis=-1)
+            angle = phase_tracking.track(level, advance, across, angle)
         return weighted, cosine[..., above:], sine[..., above:], angle
 
     def compose(
