@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_ENDS = 24  # frames at either end over which phases come to those given
+_ENDS = 12  # frames at either end over which phases come to those given
 _ONSET_BINS = 12  # bins below which onsets take the phase given
 _ONSET_FADE = 8  # bins above them over which that fades out
-_LEAST_RISE = 0.1  # share of an amplitude that must be new: 0.9 dB
+_LEAST_RISE = 0.5  # share of an amplitude that must be new where something begins: twice as loud as the frame before
 _LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
 
