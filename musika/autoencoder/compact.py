@@ -187,7 +187,7 @@ class Level1Decoder(_Network):
         """Carry the phase of the lower bins on through a stretch of frames.
 
         Args:
-            parts: What `heads` gives of the stretch, `(channels, frames, ...)` each.
+            parts: What `heads` gives of the stretch, `(channels, frames, ...)` each; channels of one recording.
 
         Returns:
             What `compose` takes of each frame: the first three parts, and the angles of lower bins.
@@ -206,7 +206,8 @@ class Level1Decoder(_Network):
         if self.tracked:
             level = self.soft_floor.log_amplitude(widened(weighted[..., : self.tracked]), self.constants()[0])
             advance, across = np.split(low[1], 2, axis=-1)
-            angle = phase_tracking.track(level, advance, across, angle)
+            one = phase_tracking.track_together(level, advance, across, angle)
+            angle = np.broadcast_to(one, angle.shape)
         return weighted, cosine[..., above:], sine[..., above:], angle
 
     def compose(

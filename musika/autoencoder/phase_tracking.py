@@ -66,6 +66,27 @@ def _onset_pulls(level: Floats) -> Floats:
     return share
 
 
+def track_together(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
+    """Carry the phases of all channels on as one: tracked each alone, left and right would drift apart.
+
+    Args:
+        level: Log-magnitudes `(channels, frames, bins)`.
+        advance: See `track`, likewise; channels count by their amplitudes.
+        across: See `track`, likewise.
+        given: See `track`, likewise.
+
+    Returns:
+        Phases in radians, `(1, frames, bins)`.
+    """
+    whole = np.logaddexp.reduce(level, axis=0, keepdims=True)
+    weights = np.exp(level - whole)
+
+    def mean(values: Floats) -> Floats:
+        return np.sum(weights * values, axis=0, keepdims=True)
+
+    return track(whole, mean(advance), mean(across), np.arctan2(mean(np.sin(given)), mean(np.cos(given))))
+
+
 def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
     """Carry phases on through a stretch of frames.
 

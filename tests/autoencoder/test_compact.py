@@ -92,7 +92,7 @@ def composed(decoder, level1, margin=0):
 
 
 def test_the_composed_spectrum_is_level_and_phase_together(config, networks):
-    level1 = np.random.default_rng(3).standard_normal((2, 16, config.codec.level1_channels)).astype(np.float32)
+    level1 = np.random.default_rng(3).standard_normal((1, 16, config.codec.level1_channels)).astype(np.float32)
     decoder = networks["level1_decoder"]
     level, phasor = (np.asarray(item) for item in decoder(level1))
     spectrum = composed(decoder, level1)

@@ -7,7 +7,7 @@ import pytest
 
 from musika.audio.spectral import analyse
 from musika.autoencoder.phase_steps import centre_turn
-from musika.autoencoder.phase_tracking import loudest_ways, track
+from musika.autoencoder.phase_tracking import loudest_ways, track, track_together
 from musika.config import load_config
 
 BINS = 40
@@ -108,3 +108,18 @@ def test_channels_are_tracked_alone():
     for channel in (0, 1):
         alone = [part[channel : channel + 1] for part in parts]
         np.testing.assert_array_equal(both[channel], track(*alone[:3], alone[3])[0])
+
+
+def test_channels_that_are_tracked_together_keep_together():
+    """Two channels of one sound, each told a little otherwise, are given one phase: that of the louder one mostly."""
+    rng = np.random.default_rng(3)
+    level, advance, across, given = (
+        np.tile(rng.standard_normal((1, 60, BINS)), (2, 1, 1)).astype(np.float32) for _ in range(4)
+    )
+    alone = track(level[:1], advance[:1], across[:1], given[:1])
+    np.testing.assert_allclose(np.cos(track_together(level, advance, across, given) - alone), 1.0, atol=1e-3)
+    level[1] -= 9.0
+    advance[1] += rng.standard_normal((60, BINS)).astype(np.float32)
+    found = track_together(level, advance, across, given)
+    assert found.shape == alone.shape
+    assert np.cos(found - alone).mean() > 0.99

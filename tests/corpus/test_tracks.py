@@ -1,5 +1,3 @@
-import hashlib
-
 import numpy as np
 import pytest
 
@@ -151,7 +149,22 @@ def test_bad_arguments_are_named(arguments, message):
 def test_the_base_is_what_it_was_before_there_were_variants():
     track = render_track("techno", seed=0, index=1, seconds=12.0)
     assert track.labels.tempo == 138.9
-    assert hashlib.sha256(np.round(track.audio * 32767).astype(np.int16).tobytes()).hexdigest()[:8] == "9ba7ac55"
+    # not its bytes: processors round differently in the last bit
+    loudness = np.sqrt((track.audio.reshape(8, -1, 2) ** 2).mean(axis=1))
+    np.testing.assert_allclose(
+        loudness,
+        [
+            [0.16529999673366547, 0.1655000001192093],
+            [0.15209999680519104, 0.15199999511241913],
+            [0.1664000004529953, 0.1662999987602234],
+            [0.15520000457763672, 0.1550000011920929],
+            [0.1673000007867813, 0.16760000586509705],
+            [0.16439999639987946, 0.1648000031709671],
+            [0.17440000176429749, 0.1753000020980835],
+            [0.17080000042915344, 0.17149999737739563],
+        ],
+        atol=2e-4,
+    )
 
 
 def test_a_variant_is_other_music_with_labels_as_exact():
