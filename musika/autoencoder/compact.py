@@ -251,8 +251,8 @@ class Level1Decoder(_Network):
             margin: Frames at either end that are context only.
 
         Returns:
-            Tensors `(batch, frames - 2 * margin, ...)`: levels of all bins, less their mean, and phasors of those not
-            tracked, of the network's type: they are small numbers, and to widen them here would cost a pass over them.
+            Tensors `(batch, frames - 2 * margin, ...)`: levels of all bins, less their mean, and phasors of those
+            above the recurrence, of the network's type: to widen them here would cost a pass over them.
         """
         scaled = ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype)
         hidden = self.first(scaled)
