@@ -26,6 +26,7 @@ from musika.checks import UserError
 from musika.config import Config
 
 _SMALL = 1e-3  # variance scale of residual outputs: near zero at the start
+_STEPS_CONTEXT = 4  # frames at either end that a tracked stretch is told with: what the steps' network sees
 _CEILING_REACH = 4  # bins to either side: the main lobe of the next tone
 _CEILING_MARGIN = 0.25  # above a full-scale sine, in nepers: the first partial of a square wave
 _LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
@@ -267,15 +268,27 @@ class Level1Decoder(_Network):
         if self.low_phase is not None:
             parts.append(ops.cast(ops.concatenate(self.low_phase(hidden), axis=-1)[:, kept], wide.dtype))
         if self.phase_steps is not None:
-            parts.append(self.phase_steps(scaled, hidden)[:, kept])
+            around = min(margin, _STEPS_CONTEXT)
+            near = slice(margin - around, frames - margin + around)
+            steps = self._steps(level1[:, near], hidden[:, near])
+            parts.append(steps[:, around : around + count])
         return tuple(ops.reshape(part, (-1, count, part.shape[-1])) for part in parts)
 
-    def _weighted(self, level1: Any, wide: Any) -> Any:
-        """Weighted levels less their mean: both ways to them as one product, rounded once where the network rounds."""
+    def _steps(self, level1: Any, hidden: Any) -> Any:
+        """Steps of phase of frames `(batch, frames, ...)`, from the levels that they will have."""
+        count = self.tracked + 1
+        weighted = self._weighted(rows(level1), ops.silu(self.head(rows(hidden))), count)
+        mean, bias = (ops.cast(part[:count], "float32") for part in (self.components.mean, self.magnitude.bias))
+        level = (ops.cast(weighted, "float32") + mean + bias) * self.soft_floor.inverse_weights[:count]
+        level = ops.reshape(level - self.soft_floor.emphasis[:count], (-1, hidden.shape[1], count))
+        return self.phase_steps(ops.stop_gradient(level), hidden)
+
+    def _weighted(self, level1: Any, wide: Any, count: int | None = None) -> Any:
+        """Weighted levels less their mean, of all bins or the first ones: both ways to them as one product."""
         if not self.magnitude.built:
             self.magnitude.build(wide.shape)
-        basis = ops.transpose(self.components.basis * self.components.scale)
-        kernel = ops.concatenate([basis, ops.cast(self.magnitude.kernel, "float32")], axis=0)
+        basis = ops.transpose(self.components.basis[:count] * self.components.scale)
+        kernel = ops.concatenate([basis, ops.cast(self.magnitude.kernel[:, :count], "float32")], axis=0)
         joined = ops.concatenate([ops.cast(level1, wide.dtype), wide], axis=-1)
         return ops.matmul(joined, ops.cast(kernel, wide.dtype))
 

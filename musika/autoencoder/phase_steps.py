@@ -1,8 +1,8 @@
 """The steps of phase that a spectrogram tells: from frame to frame and from bin to bin.
 
 How fast phase turns in a bin is its instantaneous frequency, how it changes over bins is how far from the middle of the
-frame the sound lies. Both show in magnitudes (Prusa and Sondergaard, DAFx 2016, derive them for a Gaussian window); a
-small network that knows the codec's music tells them better from latents.
+frame the sound lies. Both follow from slopes of logarithmic magnitudes, exactly so for a Gaussian window (Prusa and
+Sondergaard, DAFx 2016); what tones side by side, noise and a codec's errors make of that, a small network corrects.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from keras import layers, ops
 
 from musika.autoencoder.residual import dense, residual_blocks, rows
 from musika.config import Config
+
+_HANN_SPREAD = (
+    0.25645  # a Hann window is nearly a Gaussian whose variance, in samples, is this times its length squared / 2 pi
+)
+_LEVEL_SCALE = 0.3  # natural logarithms of magnitudes to about unit variance
+_SMALL = 0.01  # variance scale: at first the steps are those of the slopes
 
 
 def centre_turn(config: Config, bins: int) -> np.ndarray:
@@ -32,42 +38,61 @@ def centre_turn(config: Config, bins: int) -> np.ndarray:
     return (2 * math.pi * ((np.arange(bins) * spectral.hop_length / spectral.fft_length) % 1.0)).astype("float32")
 
 
+def slopes_of(level: Any, advance_a_neper: float) -> Any:
+    """The steps that follow from slopes of logarithmic magnitudes.
+
+    Args:
+        level: Natural logarithms of magnitudes `(batch, frames, bins + 1)`, from 0 Hz on.
+        advance_a_neper: How far the phase turns in a frame, beyond the turn of the bin's centre, where the magnitude
+            rises by one neper a bin; over bins it turns by its inverse where that falls by one neper a frame.
+
+    Returns:
+        Steps `(batch, frames, 2 * bins)` in radians, as from `PhaseSteps`, but for the turn of the bins' centres.
+    """
+    over_bins = ops.concatenate([level[..., 1:2], level], axis=-1)  # below 0 Hz lies its mirror image
+    over_bins = (over_bins[..., 2:] - over_bins[..., :-2]) * (advance_a_neper / 2)
+    before = ops.concatenate([over_bins[:, :1], over_bins[:, :-1]], axis=1)
+    over_time = ops.concatenate([level[:, :1], level, level[:, -1:]], axis=1)
+    over_time = (over_time[:, :-2] - over_time[:, 2:]) / (2 * advance_a_neper)
+    return ops.concatenate([(over_bins + before) / 2, (over_time[..., :-1] + over_time[..., 1:]) / 2], axis=-1)
+
+
 @keras.saving.register_keras_serializable("musika")
 class PhaseSteps(layers.Layer):
-    """Scaled level-1 latents and the decoder's hidden frames to the steps of the lowest bins.
+    """Log-magnitudes of the lowest bins and the decoder's hidden frames to the steps of those bins.
 
     Phases are referred to the middle of the frame.
     """
 
     def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
         super().__init__(dtype=dtype, **kwargs)
-        widths = config.codec.compact
+        widths, spectral = config.codec.compact, config.spectral
         self.bins = widths.phase_tracking
         self.turn = np.pad(centre_turn(config, self.bins), (0, self.bins))
+        self.advance_a_neper = spectral.hop_length / (_HANN_SPREAD * spectral.fft_length)
         width = widths.phase_steps_width
-        self.latents = layers.Conv1D(width, 3, padding="same", use_bias=False, dtype=dtype, name="latents")
+        self.level = layers.Conv1D(width, 3, padding="same", use_bias=False, dtype=dtype, name="level")
         self.hidden = layers.Conv1D(width, 3, padding="same", dtype=dtype, name="hidden")
         self.blocks = residual_blocks(1, width, dtype)
         self.head = dense(widths.phase_steps_head, dtype, name="head")
-        self.steps = dense(2 * self.bins, dtype, 0.1, name="steps")
-        self.linear = dense(2 * self.bins, dtype, 0.1, use_bias=False, name="linear")
+        self.steps = dense(2 * self.bins, dtype, _SMALL, name="steps")
+        self.trust = self.add_weight(shape=(2 * self.bins,), initializer="ones", name="trust")
 
-    def call(self, latents: Any, hidden: Any) -> Any:
+    def call(self, level: Any, hidden: Any) -> Any:
         """Tell the steps.
 
         Args:
-            latents: Scaled level-1 latents `(batch, frames, level1_channels)`.
+            level: Natural logarithms of magnitudes `(batch, frames, bins + 1)`, float32.
             hidden: Hidden frames `(batch, frames, width)`.
 
         Returns:
             Steps `(batch, frames, 2 * bins)` in radians, float32: the phase of each bin minus that of the frame before,
             then that of the next bin minus its own.
         """
-        linear = self.linear(rows(latents))  # both steps follow from slopes of the logarithmic magnitudes
-        hidden = self.latents(latents) + self.hidden(hidden)
+        expected = slopes_of(level, self.advance_a_neper) * ops.cast(self.trust, "float32")
+        hidden = self.level(ops.cast(level * _LEVEL_SCALE, self.compute_dtype)) + self.hidden(hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        wide = ops.silu(self.head(rows(hidden)))
+        told = ops.reshape(self.steps(ops.silu(self.head(rows(hidden)))), expected.shape)
         # in float32 what the network tells too: errors of the turn add up
-        steps = ops.add(ops.cast(self.steps(wide) + linear, "float32"), self.turn)
-        return ops.reshape(steps, (-1, hidden.shape[1], 2 * self.bins))
+        return ops.add(expected + ops.cast(told, "float32"), self.turn)
