@@ -93,6 +93,7 @@ class PhaseSteps(layers.Layer):
         hidden = self.level(ops.cast(level * _LEVEL_SCALE, self.compute_dtype)) + self.hidden(hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        told = ops.reshape(self.steps(ops.silu(self.head(rows(hidden)))), expected.shape)
+        told = self.steps(ops.silu(self.head(rows(hidden))))
+        told = ops.reshape(told, (-1, hidden.shape[1], 2 * self.bins))
         # in float32 what the network tells too: errors of the turn add up
         return ops.add(expected + ops.cast(told, "float32"), self.turn)
