@@ -65,7 +65,7 @@ class PhaseSteps(layers.Layer):
     """
 
     def __init__(self, config: Config, dtype: Any = None, **kwargs: Any):
-        super().__init__(dtype=dtype, **kwargs)
+        super().__init__(dtype=dtype, autocast=False, **kwargs)  # slopes are taken in float32
         widths, spectral = config.codec.compact, config.spectral
         self.bins = widths.phase_tracking
         self.turn = np.pad(centre_turn(config, self.bins), (0, self.bins))
