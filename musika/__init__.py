@@ -31,7 +31,7 @@ from musika.version import __version__
 __all__ = ["Piece", "Preset", "UserError", "__version__", "load"]
 
 _LAZY = {
-    "load": ("musika.presets", "load_preset"),
+    "load": ("musika.presets", "load"),
     "Preset": ("musika.presets", "Preset"),
     "Piece": ("musika.piece", "Piece"),
     "UserError": ("musika.checks", "UserError"),

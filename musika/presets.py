@@ -32,6 +32,7 @@ from musika.config import Config, ControlConfig, changed_settings, config_from_d
 from musika.gan.generator import build_generator
 from musika.piece import DEFAULT_TRUNCATION, Piece
 from musika.preset_names import METADATA_FILE, find_preset, preset_names
+from musika.threads import one_thread_an_operation
 from musika.version import __version__
 from musika.weights import fingerprint, load_weights, randomise, save_weights
 
@@ -40,7 +41,7 @@ GENERATOR_FILE = "generator.weights.h5"
 STATISTICS_FILE = "statistics.npz"
 CARD_FILE = "MODEL_CARD.md"
 FORMAT = 1
-__all__ = ["Preset", "find_preset", "load_preset", "preset_names", "random_preset", "save_preset"]
+__all__ = ["Preset", "find_preset", "load", "load_preset", "preset_names", "random_preset", "save_preset"]
 
 
 @dataclass
@@ -200,6 +201,26 @@ def load_preset(name: str | Path, precision: str = "auto") -> Preset:
     mean, std = _read_statistics(folder / STATISTICS_FILE, 2 * config.codec.latent_channels)
     name = metadata.get("name") or folder.resolve().name
     return Preset(name, config, codec, generator, mean, std, metadata, folder)
+
+
+def load(name: str | Path, precision: str = "auto") -> Preset:
+    """Load a preset to play it: `load_preset`, and TensorFlow told to play on all cores.
+
+    What is rendered does not depend on how many cores there are, as long as TensorFlow has done nothing before in this
+    process, see `musika.threads.one_thread_an_operation`.
+
+    Args:
+        name: As for `load_preset`.
+        precision: As for `load_preset`.
+
+    Returns:
+        The preset.
+
+    Raises:
+        UserError: As `load_preset`.
+    """
+    one_thread_an_operation()
+    return load_preset(name, precision)
 
 
 def random_preset(config: Config, seed: int = 0, precision: str = "float32") -> Preset:

@@ -6,6 +6,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
+from musika.threads import one_thread_an_operation
+
+one_thread_an_operation()  # as the command line does, which some tests start in a process of its own
+
 
 @pytest.fixture(scope="session")
 def debug_config():

@@ -48,15 +48,13 @@ def decode_circular(codec: Codec, latents: Floats, noise_seed: int | None) -> Fl
         counts it.
     """
     config, steps = codec.config, len(latents)
-    hop, frames = config.spectral.hop_length, steps * config.codec.frames_per_latent
+    frames = steps * config.codec.frames_per_latent
     circle = np.zeros((steps * config.latent_hop, 2), np.float32)
 
     def source(first: int, count: int) -> Floats:
         return latents[np.arange(first, first + count) % steps]
 
     blocks = iter(range(math.ceil(steps / BLOCK_STEPS)))
-    for block, parts in codec.decoded_blocks(source, blocks, noise_seed):
-        begin = block * BLOCK_STEPS * config.codec.frames_per_latent
-        wave = codec.synthesise(tuple(part[:, : frames - begin] for part in parts))
-        add_around(circle, begin * hop - config.spectral.overlap, wave)
+    for block, wave in codec.block_waves(source, blocks, noise_seed, frames):
+        add_around(circle, block * codec.block_samples - config.spectral.overlap, wave)
     return circle

@@ -18,7 +18,6 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -31,13 +30,13 @@ from musika.autoencoder.decoded import Parts
 from musika.autoencoder.memory import keep_freed_memory
 from musika.checks import UserError, check_choice
 from musika.config import Config
+from musika.threads import side_by_side
 from musika.weights import load_weights, save_weights
 
 Floats = NDArray[np.float32]
 LatentSource = Callable[[int, int], Floats]
 
 BLOCK_STEPS = 96  # 9 s at 10.77 latents a second: longer blocks take more memory, shorter ones more of their context
-_BLOCKS_AHEAD = 2  # side by side they leave no core idle: 1.25 times as fast as one after the other
 WEIGHTS_FILE = "codec.weights.h5"
 _BUILDERS = {
     "level1_encoder": level1.build_level1_encoder,
@@ -108,6 +107,7 @@ class Codec:
         self._wanted_precision = precision
         self._error_db = bfloat16_error_db
         self._graphs: dict[str, keras.Model] = {}
+        self._building = threading.Lock()
 
     @property
     def sample_rate(self) -> int:
@@ -192,15 +192,13 @@ class Codec:
         Raises:
             UserError: If a piece has a wrong shape or holds a NaN.
         """
-        with ThreadPoolExecutor(1) as pool:
-            pending: Future | None = None
-            for window, steps in self._audio_windows(blocks):
-                level = spectral.log_magnitude(spectral.analyse(window, self.config.spectral), self.config.spectral)
-                if pending is not None:
-                    yield pending.result()
-                pending = pool.submit(self._run_encoders, level, steps)
-            if pending is not None:
-                yield pending.result()
+
+        def work(window_and_steps: tuple[Floats, int]) -> Floats:
+            window, steps = window_and_steps
+            level = spectral.log_magnitude(spectral.analyse(window, self.config.spectral), self.config.spectral)
+            return self._run_encoders(level, steps)
+
+        yield from side_by_side(work, self._audio_windows(blocks))
 
     def _audio_windows(self, blocks: Iterable[NDArray]) -> Iterator[tuple[Floats, int]]:
         """Cut audio into what one run of the encoders sees, and say how many steps of the result count."""
@@ -227,9 +225,10 @@ class Codec:
 
     def _run_encoders(self, level: Floats, steps: int) -> Floats:
         """Scaled log-magnitudes ``(2, frames, bins)`` of one block to its latents ``(steps, 2L)``."""
-        if "encode" not in self._graphs:
-            encoders = [self.networks["level1_encoder"], self.networks["level2_encoder"]]
-            self._graphs["encode"] = graphs.build_encode_graph(self.config, encoders, BLOCK_STEPS)
+        with self._building:
+            if "encode" not in self._graphs:
+                encoders = [self.networks["level1_encoder"], self.networks["level2_encoder"]]
+                self._graphs["encode"] = graphs.build_encode_graph(self.config, encoders, BLOCK_STEPS)
         latents = graphs.run_graph(self._graphs["encode"], [level])[0]
         return np.concatenate([latents[0], latents[1]], axis=-1)[:steps]
 
@@ -305,55 +304,51 @@ class Codec:
         last = None if stop is None else (end - 1) // size
         blocks = itertools.count(first) if last is None else iter(range(first, int(last) + 1))
         tail = np.zeros((settings.overlap, 2), np.float32)
-        for block, parts in self.decoded_blocks(source, blocks if end > head else iter(()), noise_seed):
-            wave = self.synthesise(parts)
+        for block, wave in self.block_waves(source, blocks if end > head else iter(()), noise_seed):
             wave[: settings.overlap] += tail
             tail = wave[size:].copy()
             cut = slice(max(head - block * size, 0), min(end - block * size, size))
             if cut.start < cut.stop:
                 yield limiter.soft_limit(np.ascontiguousarray(wave[cut]))
 
-    def decoded_blocks(
-        self, source: LatentSource, blocks: Iterator[int], noise_seed: int | None
-    ) -> Iterator[tuple[int, Parts]]:
-        """Run the decoders ahead of whoever takes the results: two blocks at a time, once the first one is there.
+    def block_waves(
+        self, source: LatentSource, blocks: Iterator[int], noise_seed: int | None, frames: int | None = None
+    ) -> Iterator[tuple[int, Floats]]:
+        """Decode blocks of the time grid, several side by side, ahead of whoever takes the results.
 
         Args:
-            source: Gives latents for a first step and a count, see `play`.
+            source: Gives latents for a first step and a count, see `play`; asked by one thread at a time.
             blocks: Which blocks.
             noise_seed: Seed of the decoders' noise; None leaves the noise out.
+            frames: Frames, counted from time zero, after which there is nothing; None where there is no end.
 
         Yields:
-            The block's number, and what `synthesise` takes.
+            The block's number, and its waveform as from `synthesise`.
         """
         precision, one_at_a_time = self.precision, threading.Lock()
         keep_freed_memory()
 
-        def work(block: int) -> tuple[int, Parts]:
+        def work(block: int) -> tuple[int, Floats]:
             context = self.config.codec.context_latents
             with one_at_a_time:
                 window = source(block * BLOCK_STEPS - context, BLOCK_STEPS + 2 * context)
-            return block, self._run_decoders(window, block, noise_seed, precision)
+            parts = self._run_decoders(window, block, noise_seed, precision)
+            left = None if frames is None else frames - block * BLOCK_STEPS * self.config.codec.frames_per_latent
+            return block, self.synthesise(tuple(part[:, :left] for part in parts))
 
-        with ThreadPoolExecutor(_BLOCKS_AHEAD) as pool:
-            for block in itertools.islice(blocks, 1):  # alone, and heard before anything else is begun
-                yield work(block)
-            ahead = [pool.submit(work, block) for block in itertools.islice(blocks, _BLOCKS_AHEAD)]
-            while ahead:
-                result = ahead.pop(0).result()
-                ahead += [pool.submit(work, block) for block in itertools.islice(blocks, _BLOCKS_AHEAD - len(ahead))]
-                yield result
+        yield from side_by_side(work, blocks)
 
     def _run_decoders(self, window: Floats, block: int, noise_seed: int | None, precision: str) -> Parts:
         """Latents of one block and its context to what `synthesise` makes a waveform of, for the block alone."""
         codec, names = self.config.codec, ["level2_decoder", "level1_decoder"]
         networks = [self.networks[name] for name in names]
         inputs = graphs.decoder_inputs(self.config, networks, window, block, noise_seed)
-        if precision not in self._graphs:
-            if precision != "float32":
-                pairs = zip(names, networks, strict=True)
-                networks = [graphs.copy_at(_BUILDERS[name], self.config, network, precision) for name, network in pairs]
-            self._graphs[precision] = graphs.build_decode_graph(self.config, networks, BLOCK_STEPS)
+        with self._building:
+            if precision not in self._graphs:
+                if precision != "float32":
+                    pairs = zip(names, networks, strict=True)
+                    networks = [graphs.copy_at(_BUILDERS[name], self.config, item, precision) for name, item in pairs]
+                self._graphs[precision] = graphs.build_decode_graph(self.config, networks, BLOCK_STEPS)
         parts = tuple(graphs.run_graph(self._graphs[precision], inputs))
         if not codec.phase_iterations:
             return parts
@@ -366,7 +361,7 @@ class Codec:
         """Make the waveform of decoded frames; of some of a block's frames too.
 
         Args:
-            parts: What `decoded_blocks` gives, arrays ``(2, frames, ...)``: weighted levels and both parts of the
+            parts: What the decoders give, arrays ``(2, frames, ...)``: weighted levels and both parts of the
                 phasors, or scaled log-magnitudes and phase, or the spectrum alone.
 
         Returns:

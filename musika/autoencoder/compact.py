@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from musika.autoencoder import phase_tracking
+from musika.autoencoder.composer import Composer
 from musika.autoencoder.low_phase import LowPhase
 from musika.autoencoder.phase_steps import PhaseSteps
 from musika.autoencoder.residual import dense, normalised, residual_blocks, rows
@@ -30,15 +30,6 @@ _STEPS_CONTEXT = 4  # frames at either end that a tracked stretch is told with: 
 _CEILING_REACH = 4  # bins to either side: the main lobe of the next tone
 _CEILING_MARGIN = 0.25  # above a full-scale sine, in nepers: the first partial of a square wave
 _LATENT_LIMIT = 3.0  # principal components are clipped to +-3 standard deviations
-
-
-def widened(values: np.ndarray) -> np.ndarray:
-    """float32 of bfloat16, whose bits are the upper half of it; float32 stays as it is."""
-    if values.dtype == np.float32:
-        return values
-    bits = values.view(np.uint16).astype(np.uint32)
-    bits <<= 16
-    return bits.view(np.float32)
 
 
 def initial_turn(config: Config) -> np.ndarray:
@@ -112,7 +103,6 @@ class Level1Decoder(_Network):
         self.frames_per_latent = config.codec.frames_per_latent
         self.soft_floor = SoftFloor(config)
         self.turn = initial_turn(config)
-        self.signed_scale = self.soft_floor.amplitude_scale * self.turn
         self.components = Components(bins, config.codec.level1_channels, name="components")
         self.input_scale = self.add_weight(
             shape=(config.codec.level1_channels,), initializer="ones", trainable=False, name="input_scale"
@@ -132,7 +122,7 @@ class Level1Decoder(_Network):
             )
         self.phase = dense(2 * (bins - self.recurrent), dtype, name="phase")
         self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
-        self.phase_steps = PhaseSteps(config, dtype, name="phase_steps") if self.tracked else None
+        self.phase_steps: Any = PhaseSteps(config, dtype, name="phase_steps") if self.tracked else None
         self.ceiling: Any = None
         self.spread: Any = None
         if widths.ceiling:
@@ -147,13 +137,6 @@ class Level1Decoder(_Network):
     def limit(self) -> Any:
         """The loudest that each bin may be: logarithm of the emphasised amplitude, float32 `(bins,)`, or one number."""
         return np.float32(LOUDEST) if self.ceiling is None else ops.convert_to_numpy(self.ceiling)
-
-    def constants(self) -> tuple[np.ndarray, Any]:
-        """What is added to weighted levels, less their weights, float32 `(bins,)`, and what `limit` gives."""
-        mean, bias = (
-            ops.convert_to_numpy(ops.cast(part, "float32")) for part in (self.components.mean, self.magnitude.bias)
-        )
-        return (mean + bias) * self.soft_floor.inverse_weights, self.limit()
 
     def set_ceiling(self, frames: np.ndarray, before: np.ndarray | None = None) -> None:
         """Set the ceiling to what is the loudest in some music, each bin's neighbours counted in.
@@ -175,7 +158,11 @@ class Level1Decoder(_Network):
     def joined(self, parts: tuple[Any, ...]) -> tuple[Any, Any]:
         """Log-magnitudes and phasors of each frame alone, of what `heads` gives."""
         weighted, cosine, sine, *low = (ops.cast(part, "float32") for part in parts)
-        weighted = weighted + self.components.mean + ops.cast(self.magnitude.bias, "float32")
+        weighted = weighted + self._mean()
+        cosine, sine = (
+            part + bias
+            for part, bias in zip((cosine, sine), ops.split(ops.cast(self.phase.bias, "float32"), 2), strict=True)
+        )
         if low:
             lower = ops.split(low[0], 2, axis=-1)
             cosine, sine = (ops.concatenate(pair, axis=-1) for pair in zip(lower, (cosine, sine), strict=True))
@@ -184,68 +171,8 @@ class Level1Decoder(_Network):
         limit = LOUDEST if self.ceiling is None else ops.convert_to_tensor(self.ceiling)
         return self.soft_floor.level(self.soft_floor.backward(weighted, limit)), phasor
 
-    def track(self, parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """Carry the phase of the lower bins on through a stretch of frames.
-
-        Args:
-            parts: What `heads` gives of the stretch, `(channels, frames, ...)` each; channels of one recording.
-
-        Returns:
-            What `compose` takes of each frame: the first three parts, and the angles of lower bins.
-        """
-        weighted, cosine, sine, *low = parts
-        if not low:
-            return parts
-        real, imaginary = np.split(widened(low[0]), 2, axis=-1)
-        above = max(self.tracked - self.recurrent, 0)  # tracked, but not of the recurrence
-        if self.tracked:
-            real, imaginary = (
-                np.concatenate([lower, widened(part[..., :above])], axis=-1)
-                for lower, part in ((real, cosine), (imaginary, sine))
-            )
-        angle = np.arctan2(imaginary, real)
-        if self.tracked:
-            level = self.soft_floor.log_amplitude(widened(weighted[..., : self.tracked]), self.constants()[0])
-            advance, across = np.split(low[1], 2, axis=-1)
-            one = phase_tracking.track_together(level, advance, across, angle)
-            angle = np.broadcast_to(one, angle.shape)
-        return weighted, cosine[..., above:], sine[..., above:], angle
-
-    def compose(
-        self, weighted: np.ndarray, cosine: np.ndarray, sine: np.ndarray, *angle: np.ndarray, constants: Any = None
-    ) -> np.ndarray:
-        """Make the spectrum of what `track` gives, in NumPy: a few frames at a time stay in the processor's cache.
-
-        Args:
-            weighted: Weighted levels of some frames, less their mean, `(..., bins)`, as from `track`.
-            cosine: One part of the phasors, likewise; of the upper bins.
-            sine: The other part.
-            *angle: Phases of the bins below them in radians, if there are any.
-            constants: What `constants` gives, for those who call often.
-
-        Returns:
-            Spectrum `(..., bins)`, complex64.
-        """
-        offset, limit = constants or self.constants()
-        amplitude = self.soft_floor.amplitude(widened(weighted), offset, limit)
-        amplitude *= self.signed_scale
-        spectrum = np.empty(weighted.shape, np.complex64)
-        count = weighted.shape[-1] - cosine.shape[-1]
-        lower, upper = amplitude[..., :count], amplitude[..., count:]
-        for phase in angle:
-            np.multiply(lower, np.cos(phase), out=spectrum.real[..., :count])
-            np.multiply(lower, np.sin(phase), out=spectrum.imag[..., :count])
-        cosine, sine = widened(cosine), widened(sine)
-        length = cosine * cosine
-        length += sine * sine
-        length += np.float32(1e-6)
-        upper /= np.sqrt(length, out=length)
-        np.multiply(upper, cosine, out=spectrum.real[..., count:])
-        np.multiply(upper, sine, out=spectrum.imag[..., count:])
-        return spectrum
-
     def heads(self, level1: Any, margin: int = 0) -> tuple[Any, ...]:
-        """Weighted levels, the unnormalised phasors' two parts, and, if they are there, low phases and phase steps.
+        """Weighted levels, the unnormalised phasors' two parts, and, if they are there, low phases and what steps take.
 
         Args:
             level1: Level-1 latents `(batch, frames, level1_channels)`.
@@ -253,7 +180,8 @@ class Level1Decoder(_Network):
 
         Returns:
             Tensors `(batch, frames - 2 * margin, ...)`: levels of all bins, less their mean, and phasors of those
-            above the recurrence, of the network's type: to widen them here would cost a pass over them.
+            above the recurrence, less their bias, all of the network's type: to go over them once more would cost as
+            much here as to make them.
         """
         scaled = ops.cast(level1 * ops.cast(self.input_scale, level1.dtype), self.compute_dtype)
         hidden = self.first(scaled)
@@ -262,26 +190,46 @@ class Level1Decoder(_Network):
         hidden = hidden + ops.cast(ops.reshape(position, (1, frames, width)), hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden)
-        kept, count = slice(margin, frames - margin), frames - 2 * margin
-        wide = ops.silu(self.head(rows(hidden[:, kept])))
+        around = min(margin, _STEPS_CONTEXT) if self.phase_steps is not None else 0
+        near, count = slice(margin - around, frames - margin + around), frames - 2 * margin
+        kept = slice(margin, frames - margin)
+        wide_near = ops.silu(self.head(rows(hidden[:, near])))
+        wide = rows(ops.reshape(wide_near, (-1, count + 2 * around, wide_near.shape[-1]))[:, around : around + count])
         parts = [self._weighted(rows(level1[:, kept]), wide), *self._phase_parts(wide)]
         if self.low_phase is not None:
             parts.append(ops.cast(ops.concatenate(self.low_phase(hidden), axis=-1)[:, kept], wide.dtype))
         if self.phase_steps is not None:
-            around = min(margin, _STEPS_CONTEXT)
-            near = slice(margin - around, frames - margin + around)
-            steps = self._steps(level1[:, near], hidden[:, near])
-            parts.append(steps[:, around : around + count])
+            told = self._told(level1[:, near], hidden[:, near], wide_near)
+            parts.append(told[:, around : around + count])
         return tuple(ops.reshape(part, (-1, count, part.shape[-1])) for part in parts)
 
-    def _steps(self, level1: Any, hidden: Any) -> Any:
-        """Steps of phase of frames `(batch, frames, ...)`, from the levels that they will have."""
-        count = self.tracked + 1
-        weighted = self._weighted(rows(level1), ops.silu(self.head(rows(hidden))), count)
-        mean, bias = (ops.cast(part[:count], "float32") for part in (self.components.mean, self.magnitude.bias))
-        level = (ops.cast(weighted, "float32") + mean + bias) * self.soft_floor.inverse_weights[:count]
-        level = ops.reshape(level - self.soft_floor.emphasis[:count], (-1, hidden.shape[1], count))
-        return self.phase_steps(ops.stop_gradient(level), hidden)
+    def steps(self, parts: tuple[Any, ...]) -> Any:
+        """Steps of phase, see `PhaseSteps`, of what `heads` gives."""
+        level = self._level(ops.cast(parts[0][..., : self.tracked + 1], "float32"))
+        return self.phase_steps.steps_of(level, parts[-1])
+
+    def composer(self) -> Composer:
+        """Make what turns the parts that `heads` gives into spectra, with the weights of now."""
+        return Composer(self)
+
+    def _mean(self) -> Any:
+        """What weighted levels are less than they should be, `(bins,)`."""
+        return self.components.mean + ops.cast(self.magnitude.bias, "float32")
+
+    def _level(self, weighted: Any) -> Any:
+        """Natural logarithms of amplitudes `(..., count)` of the lowest bins' weighted levels less their mean.
+
+        Steps of phase follow from levels, but do not change them in training.
+        """
+        count = weighted.shape[-1]
+        level = (weighted + self._mean()[:count]) * self.soft_floor.inverse_weights[:count]
+        return ops.stop_gradient(level - self.soft_floor.emphasis[:count])
+
+    def _told(self, level1: Any, hidden: Any, wide: Any) -> Any:
+        """What a network tells of steps of phase in frames `(batch, frames, ...)`, from the levels they will have."""
+        weighted = self._weighted(rows(level1), wide, self.tracked + 1)
+        level = ops.reshape(self._level(ops.cast(weighted, "float32")), (-1, hidden.shape[1], self.tracked + 1))
+        return self.phase_steps(level, hidden)
 
     def _weighted(self, level1: Any, wide: Any, count: int | None = None) -> Any:
         """Weighted levels less their mean, of all bins or the first ones: both ways to them as one product."""
@@ -297,11 +245,8 @@ class Level1Decoder(_Network):
         if not self.phase.built:
             self.phase.build(wide.shape)
         half = self.phase.units // 2
-        kernel, bias = (ops.cast(item, wide.dtype) for item in (self.phase.kernel, self.phase.bias))
-        return (
-            ops.matmul(wide, kernel[:, :half]) + bias[:half],
-            ops.matmul(wide, kernel[:, half:]) + bias[half:],
-        )
+        kernel = ops.cast(self.phase.kernel, wide.dtype)
+        return ops.matmul(wide, kernel[:, :half]), ops.matmul(wide, kernel[:, half:])
 
 
 class Level2Encoder(_Network):

@@ -34,11 +34,11 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
         return spectral.synthesise(parts[0], settings)
     if len(parts) == 2:
         return spectral.synthesise_scaled(*parts, settings)
-    constants, apart, (channels, frames) = decoder.constants(), _rotation(parts, decoder, settings), parts[0].shape[:2]
-    parts = decoder.track(parts)
+    composer, apart, (channels, frames) = decoder.composer(), _rotation(parts, decoder, settings), parts[0].shape[:2]
+    parts = composer.track(parts)
 
     def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
-        spectrum = decoder.compose(*(part[channel, chunk] for part in parts), constants=constants)
+        spectrum = composer.compose(*(part[channel, chunk] for part in parts))
         if apart is not None:
             spectrum *= apart[channel]
         return spectrum
@@ -69,7 +69,10 @@ def spectrum_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectru
     """
     if len(parts) == 1:
         return parts[0]
-    return spectral.compose(*parts, settings) if len(parts) == 2 else decoder.compose(*decoder.track(parts))
+    if len(parts) == 2:
+        return spectral.compose(*parts, settings)
+    composer = decoder.composer()
+    return composer.compose(*composer.track(parts))
 
 
 def level_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray[np.float32]:

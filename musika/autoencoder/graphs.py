@@ -87,8 +87,8 @@ def call_network(network: keras.Model, x: Any, noise: Any = None) -> Any:
 
 
 def composes(level1: keras.Model) -> bool:
-    """Whether a level-1 decoder leaves the last part of its work to its method ``compose``."""
-    return hasattr(level1, "compose") and not level1.noise_layers
+    """Whether a level-1 decoder leaves the last part of its work to what its method ``composer`` gives."""
+    return hasattr(level1, "composer") and not level1.noise_layers
 
 
 def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
@@ -103,6 +103,7 @@ def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
     """
     model = keras.Model(inputs, outputs)
     model.compile(optimizer=None, jit_compile=False)
+    model.make_predict_function()
     return model
 
 
@@ -117,7 +118,6 @@ def run_graph(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
         Its outputs.
     """
     if keras.backend.backend() == "tensorflow":
-        model.make_predict_function()
         outputs = model.predict_function([(inputs,)])
     else:
         outputs = model.predict_on_batch(inputs)
@@ -127,7 +127,7 @@ def run_graph(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
 def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) -> keras.Model:
     """Join both decoders.
 
-    The graph ends where matrix products end. The way on to the spectrum is left to the level-1 decoder's ``compose``,
+    The graph ends where matrix products end. The way on to the spectrum is left to the level-1 decoder's ``composer``,
     if it has that, or else to `musika.audio.spectral.synthesise_scaled`: done in NumPy, a few frames at a time in the
     processor's cache, it costs half of what it costs as operations of this graph.
 

@@ -58,7 +58,7 @@ def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
 
 
 def _onset_pulls(level: Floats) -> Floats:
-    """How far phases are drawn to those given where something begins, 0 to 1, of `(frames, channels, low bins)`."""
+    """How far phases are drawn to those given where something begins, 0 to 1, of `(frames, low bins)`."""
     share = np.zeros(level.shape, np.float32)
     rise = 1.0 - np.exp(np.minimum(level[:-1] - level[1:], 0.0))
     fade = np.clip((_LOW - np.arange(level.shape[-1])) / _ONSET_FADE, 0.0, 1.0).astype(np.float32)
@@ -66,32 +66,39 @@ def _onset_pulls(level: Floats) -> Floats:
     return share
 
 
-def track_together(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
-    """Carry the phases of all channels on as one: tracked each alone, left and right would drift apart.
+def joined_level(level: Floats) -> tuple[Floats, Floats]:
+    """The level of all channels together. They are tracked as one: each alone, left and right would drift apart.
 
     Args:
-        level: Log-magnitudes `(channels, frames, bins)`.
-        advance: See `track`, likewise; channels count by their amplitudes.
-        across: See `track`, likewise.
-        given: See `track`, likewise.
+        level: Natural logarithms of amplitudes `(channels, frames, bins)`.
 
     Returns:
-        Phases in radians, `(1, frames, bins)`.
+        That of the amplitudes' sum, `(frames, bins)`, and the share of it that each channel has, as ``level``.
     """
-    whole = np.logaddexp.reduce(level, axis=0, keepdims=True)
-    weights = np.exp(level - whole)
+    loudest = level.max(axis=0)
+    shares = np.exp(level - loudest)
+    total = shares.sum(axis=0)
+    shares /= total
+    return loudest + np.log(total), shares
 
-    def mean(values: Floats) -> Floats:
-        return np.sum(weights * values, axis=0, keepdims=True)
 
-    return track(whole, mean(advance), mean(across), np.arctan2(mean(np.sin(given)), mean(np.cos(given))))
+def where_given_counts(bins: int) -> list[tuple[slice, int]]:
+    """Where `track` looks at the phases that are given.
+
+    Args:
+        bins: How many bins there are.
+
+    Returns:
+        Frames, and up to which bin.
+    """
+    return [(slice(None), min(_LOW, bins)), (slice(_ENDS), bins), (slice(-_ENDS, None), bins)]
 
 
 def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floats:
     """Carry phases on through a stretch of frames.
 
     Args:
-        level: Log-magnitudes `(channels, frames, bins)`.
+        level: Log-magnitudes `(frames, bins)`.
         advance: Phase of a bin minus that of the frame before, radians, likewise.
         across: Phase of the next bin minus that of this bin, radians, likewise.
         given: Phases that are given, radians, likewise: what they would be without tracking.
@@ -99,30 +106,29 @@ def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floa
     Returns:
         Phases in radians, likewise, not wrapped.
     """
-    channels, frames, bins = level.shape
-    by_bin = np.ascontiguousarray(level.transpose(2, 1, 0)).reshape(bins, -1)
-    source = loudest_ways(np.roll(by_bin, channels, axis=1), by_bin)  # of the first frame it says nothing
-    source = source.reshape(bins, frames, channels) + np.arange(channels, dtype=np.int16) * np.int16(bins)
-    source = np.ascontiguousarray(source.transpose(1, 2, 0)).astype(np.intp)
+    frames = len(level)
+    by_bin = np.ascontiguousarray(level.T)
+    source = loudest_ways(np.roll(by_bin, 1, axis=1), by_bin)  # of the first frame it says nothing
+    source = np.ascontiguousarray(source.T).astype(np.intp)
     # Along the bins a phase differs by their steps' sum, wherever the way begins: what is carried on is the rest.
     across = np.cumsum(across, axis=-1) - across
     advance = advance - across
-    advance[:, 1:] += across[:, :-1]
-    # frames first: what a step of the loop takes lies side by side
-    advance, given = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (advance, given - across))
-    share = _onset_pulls(level[..., :_LOW].swapaxes(0, 1))
-    begins = np.any(share, axis=(1, 2)).tolist()
+    advance[1:] += across[:-1]
+    given = given - across
+    share = _onset_pulls(level[:, :_LOW])
+    begins = np.any(share, axis=1).tolist()
     phase = np.empty_like(advance)
-    phase[0] = given[0]
-    for frame in range(1, frames):
-        advance[frame] += phase[frame - 1]
-        np.take(advance[frame], source[frame], out=phase[frame], mode="clip")
+    phase[0] = last = given[0]
+    for frame, (moved, ways, now) in enumerate(zip(advance[1:], source[1:], phase[1:], strict=True), 1):
+        moved += last
+        last = moved.take(ways, out=now, mode="clip")
         end = min(frame, frames - 1 - frame)
         if end < _ENDS:
-            _draw(phase[frame], given[frame], 1.0 - end / _ENDS)
+            _draw(now, given[frame], 1.0 - end / _ENDS)
         elif begins[frame]:
-            _draw(phase[frame, :, :_LOW], given[frame, :, :_LOW], share[frame])
-    return phase.swapaxes(0, 1) + across
+            _draw(now[:_LOW], given[frame, :_LOW], share[frame])
+    phase += across
+    return phase
 
 
 def _draw(phase: Floats, given: Floats, share: Floats | float) -> None:

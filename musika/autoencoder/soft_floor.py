@@ -81,23 +81,6 @@ class SoftFloor:
         above = ops.exp(ops.minimum(ops.multiply(value, self.inverse_weights), limit)) * (1.0 / floor) - 1.0
         return ops.multiply(above + ops.sqrt(above * above + 0.01), self.amplitude_scale)
 
-    def amplitude(self, value: np.ndarray, offset: np.ndarray, limit: np.ndarray) -> np.ndarray:
-        """`backward` in NumPy, but for the factor `amplitude_scale`; the offset is added once weights are taken off."""
-        above = value * self.inverse_weights
-        above += offset
-        np.exp(np.minimum(above, limit, out=above), out=above)
-        above *= np.float32(math.exp(-self.floor))
-        above -= np.float32(1.0)
-        root = above * above
-        root += np.float32(0.01)
-        above += np.sqrt(root, out=root)
-        return above
-
-    def log_amplitude(self, value: np.ndarray, offset: np.ndarray) -> np.ndarray:
-        """Natural logarithms of amplitudes with the floor, of the lowest bins `(..., count)`, in NumPy."""
-        count = value.shape[-1]
-        return value * self.inverse_weights[:count] + (offset - self.emphasis)[:count]
-
     def level(self, amplitude: Any) -> Any:
         """Scaled log-magnitudes of amplitudes."""
         return (ops.log(amplitude) - self.offset) * (1.0 / self.scale)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from musika.checks import UserError
+from musika.threads import one_thread_an_operation
 from musika.version import __version__
 
 # Verb and module, in the order in which `musika --help` shows them.
@@ -39,6 +40,7 @@ VERBS = {
     "push": "push",
     "corpus": "corpus",
 }
+_TRAINING = {"train", "finetune"}
 STATUS_MISTAKE = 2
 STATUS_INTERRUPTED = 130  # 128 + SIGINT, as shells expect
 
@@ -115,7 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: After help and after arguments that cannot be parsed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    module, args = parse(list(sys.argv[1:] if arguments is None else arguments))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    module, args = parse(given)
+    if given[0] not in _TRAINING:
+        one_thread_an_operation()
     try:
         return module.run(args)
     except UserError as error:

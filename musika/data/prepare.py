@@ -32,6 +32,7 @@ from musika.data.shelf import Entry, Shelf, file_stamp, hash_file, read_manifest
 from musika.data.sources import SOURCE_ENDINGS
 from musika.preset_names import METADATA_FILE, find_preset
 from musika.settings import Config, ControlConfig
+from musika.threads import cores
 
 WORKER_BYTES = 1_600_000_000  # of one process: TensorFlow, the codec, ten minutes of audio and its analysis
 LABELS_ENDING = ".labels.csv"
@@ -48,12 +49,11 @@ def usable_processes(files: int) -> int:
     Returns:
         One a core, as far as the free memory reaches, and no more than files.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        free = cores * WORKER_BYTES
-    return max(1, min(cores, files, int(free // WORKER_BYTES)))
+        free = cores() * WORKER_BYTES
+    return max(1, min(cores(), files, int(free // WORKER_BYTES)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from musika.checks import UserError
+from musika.threads import cores
 
 
 def environment() -> dict[str, Any]:
@@ -26,18 +26,7 @@ def environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"processor": processor(), "cores": core_count(), "system": platform.platform(), "versions": versions}
-
-
-def core_count() -> int:
-    """Cores that this process may use.
-
-    Returns:
-        Their number.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return {"processor": processor(), "cores": cores(), "system": platform.platform(), "versions": versions}
 
 
 def processor() -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.evaluation.report import environment
+from musika.threads import one_thread_an_operation
 
 if TYPE_CHECKING:
     from musika.presets import Preset
@@ -196,6 +197,18 @@ def training_step(preset: Preset) -> float:
     return round(float(np.median(np.diff(ends))), 3)
 
 
+def training_step_of(name: str) -> dict[str, float]:
+    """Measure a training step; run in a fresh process by `measure`.
+
+    Args:
+        name: As for `load_subject`.
+
+    Returns:
+        ``seconds``, as `training_step` gives them.
+    """
+    return {"seconds": training_step(load_subject(name))}
+
+
 def peak_memory() -> int:
     """The most memory that this process has held so far, in bytes."""
     import resource
@@ -225,10 +238,39 @@ def cold_render(name: str, seconds: float, precision: str) -> dict[str, float]:
 
     from musika.rendering import render_file
 
+    one_thread_an_operation()
     piece = load_subject(name, precision).piece(seed=0)
     with tempfile.TemporaryDirectory() as folder:
         render_file(piece, Path(folder) / "cold.flac", 0.0, seconds)
     return {"peak_memory_mib": round(peak_memory() / _MEBIBYTE, 1)}
+
+
+def fresh_process(work: str, *arguments: Any) -> dict[str, float]:
+    """Run a function of this module in a process of its own, with TensorFlow's threads as they are by default.
+
+    Args:
+        work: The function's name; it gives what JSON can hold.
+        *arguments: Its arguments.
+
+    Returns:
+        What it gives.
+
+    Raises:
+        RuntimeError: If the process fails.
+    """
+    code = (
+        f"import json, sys; from musika.evaluation.speed import {work};"
+        f"print(json.dumps({work}(*json.loads(sys.argv[1]))))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    environment.pop("TF_NUM_INTRAOP_THREADS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(arguments)], capture_output=True, text=True, env=environment
+    )
+    if done.returncode:
+        raise RuntimeError(f"the measured process failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def cold_start(name: str, seconds: float, precision: str) -> dict[str, float]:
@@ -245,20 +287,9 @@ def cold_start(name: str, seconds: float, precision: str) -> dict[str, float]:
     Raises:
         RuntimeError: If the process fails.
     """
-    code = (
-        "import json, sys; from musika.evaluation.speed import cold_render;"
-        "print(json.dumps(cold_render(sys.argv[1], float(sys.argv[2]), sys.argv[3])))"
-    )
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
     begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code, name, str(seconds), precision], capture_output=True, text=True, env=environment
-    )
+    result = fresh_process("cold_render", name, seconds, precision)
     taken = time.perf_counter() - begin
-    if done.returncode:
-        raise RuntimeError(f"the measured process failed:\n{done.stderr}")
-    result = json.loads(done.stdout.splitlines()[-1])
     return {"seconds": round(taken, 2), "times_real_time": round(seconds / taken, 2), **result}
 
 
@@ -286,6 +317,7 @@ def measure(
     Raises:
         UserError: If there is neither a preset nor a config of that name.
     """
+    one_thread_an_operation()
     about = machine()
     preset = load_subject(name, precision)
     figures: dict[str, Any] = {"subject": name, "machine": about, "precision": preset.codec.precision}
@@ -303,7 +335,7 @@ def measure(
             figures[f"process_{label}"] = cold_start(name, length, preset.codec.precision)
         say("training steps of the generator")
         figures["training_step"] = {
-            "seconds": training_step(preset),
+            "seconds": fresh_process("training_step_of", name)["seconds"],
             "batch_size": preset.config.generator_training.batch_size,
         }
     return figures

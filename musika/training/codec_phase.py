@@ -235,7 +235,7 @@ class CodecPhase(keras.Model):
             return [settings.latent * terms["latent"]], terms
         level, phasor, parts = self._decode(level1, batch)
         if self.steps_loss is not None:
-            terms["phase_steps"] = self.steps_loss(parts[-1], real, imaginary)
+            terms["phase_steps"] = self.steps_loss(self.networks["level1_decoder"].steps(parts), real, imaginary)
         if settings.magnitude or settings.difference:
             terms["magnitude"], terms["difference"] = self.magnitude_loss(level, target)
         if settings.phasor:

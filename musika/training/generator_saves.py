@@ -13,9 +13,10 @@ import numpy as np
 from musika.autoencoder.codec import Codec
 from musika.data.crops import LatentData, Normalisation, swap_sides
 from musika.evaluation.frechet import frechet_distance, mean_and_covariance
-from musika.evaluation.report import commit, core_count, processor
+from musika.evaluation.report import commit, processor
 from musika.model_card import model_card
 from musika.presets import Preset, save_preset
+from musika.threads import cores
 from musika.training.batches import GanBatches
 from musika.training.callbacks import ProgressBar, ScalarWriter
 from musika.training.latent_gan import LatentGan
@@ -186,7 +187,7 @@ class GeneratorSaves:
             or f"musika train generator --config {config} --codec {_name(settings.get('codec'))} --data {data}",
             "config": config,
             "commit": commit(),
-            "machine": f"{processor()}, {core_count()} cores",
+            "machine": f"{processor()}, {cores()} cores",
             "from": _name(self.run.settings.get("from")),
             "earlier": self.run.settings.get("earlier", []),
             "data": data,

@@ -88,7 +88,8 @@ def test_latents_are_about_normal(config, networks, measured):
 
 
 def composed(decoder, level1, margin=0):
-    return decoder.compose(*decoder.track(tuple(np.asarray(item) for item in decoder.heads(level1, margin))))
+    composer = decoder.composer()
+    return composer.compose(*composer.track(tuple(np.asarray(item) for item in decoder.heads(level1, margin))))
 
 
 def test_the_composed_spectrum_is_level_and_phase_together(config, networks):
@@ -106,6 +107,28 @@ def test_the_composed_spectrum_is_level_and_phase_together(config, networks):
     np.testing.assert_allclose(spectrum[..., tracked:], own[..., tracked:], rtol=2e-3, atol=1e-5)
     np.testing.assert_allclose(spectrum[:, [0, -1]], own[:, [0, -1]], rtol=2e-3, atol=1e-5)  # where stretches meet
     assert np.abs(spectrum - own)[:, 3:-3, :tracked].max() > 0.1 * amplitude[:, 3:-3, :tracked].max()
+
+
+def test_left_and_right_have_one_phase_in_the_tracked_bins(config, networks):
+    level1 = np.random.default_rng(3).standard_normal((2, 32, config.codec.level1_channels)).astype(np.float32)
+    left, right = np.angle(composed(networks["level1_decoder"], level1))
+    tracked = config.codec.compact.phase_tracking
+    np.testing.assert_allclose(np.cos(left - right)[:, :tracked], 1.0, atol=1e-4)
+    assert np.cos(left - right)[:, tracked:].mean() < 0.9
+
+
+def test_playing_tracks_by_the_steps_that_training_compares(config, networks, monkeypatch):
+    """One channel's steps, as NumPy makes them, are those of the network's own method."""
+    from musika.autoencoder import phase_tracking
+
+    level1 = np.random.default_rng(5).standard_normal((1, 16, config.codec.level1_channels)).astype(np.float32)
+    decoder, seen = networks["level1_decoder"], []
+    decoder.phase_steps.trust.assign(np.random.default_rng(6).uniform(0.5, 1.5, 2 * decoder.tracked))
+    parts = decoder.heads(level1)
+    monkeypatch.setattr(phase_tracking, "track", lambda *given: seen.append(given) or given[-1])
+    decoder.composer().track(tuple(np.asarray(part) for part in parts))
+    (_, advance, across, _) = seen[0]
+    np.testing.assert_allclose(np.concatenate([advance, across], -1), np.asarray(decoder.steps(parts))[0], atol=1e-3)
 
 
 def test_the_margin_is_context_only(config, networks):
@@ -147,7 +170,8 @@ def test_no_bin_is_louder_than_in_the_training_music(config):
     np.testing.assert_allclose(ceiling[36:45], full_scale - 10.0, atol=0.7)  # the next tone's main lobe is left room
     np.testing.assert_allclose(ceiling[86:95], full_scale + 2.2, atol=0.7)
     upper = 30.0 * np.ones((1, 2, bins - decoder.tracked), np.float32)
-    spectrum = decoder.compose(30.0 * np.ones((1, 2, bins), np.float32), upper, upper, 0.0 * upper[..., :20])
+    lower = np.ones((1, 2, decoder.tracked), np.complex64)
+    spectrum = decoder.composer().compose(30.0 * np.ones((1, 2, bins), np.float32), upper, upper, lower)
     loud = ceiling > full_scale - 15.0
     found = 20 * np.log10(np.abs(spectrum[0, 0]))
     np.testing.assert_allclose(found[loud], ceiling[loud], atol=0.1)

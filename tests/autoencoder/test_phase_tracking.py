@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from musika.audio.spectral import analyse
-from musika.autoencoder.phase_steps import centre_turn
-from musika.autoencoder.phase_tracking import loudest_ways, track, track_together
+from musika.autoencoder.phase_steps import PhaseSteps, centre_turn, slopes_of
+from musika.autoencoder.phase_tracking import joined_level, loudest_ways, track
 from musika.config import load_config
 
 BINS = 40
@@ -61,65 +61,71 @@ def test_true_steps_give_true_phases_but_for_one_turn(spectral):
     time = np.arange(100 * spectral.hop_length + spectral.overlap) / 44100
     chord = sum(np.sin(2 * np.pi * f * time + rng.uniform(0, 6)) for f in (90.0, 300.0, 520.0))
     level, advance, across, phase = true_steps(analyse(chord.astype(np.float32), spectral)[None], spectral)
+    level, advance, across, phase = (part[0] for part in (level, advance, across, phase))
     found = track(level, advance, across, phase)
     assert found.shape == level.shape
-    loud = level[0] > level.max() - 5
-    np.testing.assert_allclose(np.cos(found - phase)[0][loud], 1.0, atol=1e-3)
+    loud = level > level.max() - 5
+    np.testing.assert_allclose(np.cos(found - phase)[loud], 1.0, atol=1e-3)
     other = phase + np.float32(1.0)  # of what is given only ends and onsets count, and there are none inside
     inner = slice(30, -30)
-    turned = (track(level, advance, across, other) - found)[:, inner][:, loud[inner]]
+    turned = (track(level, advance, across, other) - found)[inner][loud[inner]]
     np.testing.assert_allclose(np.angle(np.exp(1j * turned)), 1.0, atol=0.02)
 
 
 def test_a_steady_tone_turns_by_its_frequency(spectral):
     frames, bin_, deviation = 120, 20, 0.3
-    level = np.tile(-np.abs(np.arange(BINS) - bin_ - deviation), (1, frames, 1)).astype(np.float32)
+    level = np.tile(-np.abs(np.arange(BINS) - bin_ - deviation), (frames, 1)).astype(np.float32)
     turn = centre_turn(load_config("compact"), BINS)
     advance = np.broadcast_to(turn + deviation, level.shape).astype(np.float32)
     advance[..., : bin_ - 3] += 2.0  # quiet bins that know no better follow the tone
-    phase = track(level, advance, np.zeros_like(level), np.zeros_like(level))[0]
+    phase = track(level, advance, np.zeros_like(level), np.zeros_like(level))
     np.testing.assert_allclose(np.cos(np.diff(phase[30:-30, bin_]) - turn[bin_] - deviation), 1.0, atol=1e-4)
 
 
 def test_ends_have_the_phases_that_are_given():
     rng = np.random.default_rng(1)
-    level, advance, across, given = (rng.standard_normal((2, 100, BINS)).astype(np.float32) for _ in range(4))
+    level, advance, across, given = (rng.standard_normal((100, BINS)).astype(np.float32) for _ in range(4))
     found = track(level, advance, across, given)
-    np.testing.assert_allclose(np.cos(found - given)[:, [0, -1]], 1.0, atol=1e-4)
-    assert np.cos(found - given)[:, 40:60, 25:].mean() < 0.5
+    np.testing.assert_allclose(np.cos(found - given)[[0, -1]], 1.0, atol=1e-4)
+    assert np.cos(found - given)[40:60, 25:].mean() < 0.5
 
 
 def test_a_low_onset_takes_the_phase_that_is_given():
-    level, zeros = np.full((1, 100, BINS), -9.0, np.float32), np.zeros((1, 100, BINS), np.float32)
-    level[:, 50:] = 3.0
-    found = track(level, zeros, zeros, zeros)[0]
+    level, zeros = np.full((100, BINS), -9.0, np.float32), np.zeros((100, BINS), np.float32)
+    level[50:] = 3.0
+    found = track(level, zeros, zeros, zeros)
     given = zeros.copy()
-    given[:, 50] = 2.0
-    moved = track(level, zeros, zeros, given)[0] - found
+    given[50] = 2.0
+    moved = track(level, zeros, zeros, given) - found
     np.testing.assert_allclose(moved[50, :12], 2.0, atol=1e-3)
     np.testing.assert_allclose(moved[:50], 0.0, atol=1e-6)
     np.testing.assert_allclose(moved[50, 21:], 0.0, atol=1e-6)
 
 
-def test_channels_are_tracked_alone():
-    rng = np.random.default_rng(2)
-    parts = [rng.standard_normal((2, 60, BINS)).astype(np.float32) for _ in range(4)]
-    both = track(*parts[:3], parts[3])
-    for channel in (0, 1):
-        alone = [part[channel : channel + 1] for part in parts]
-        np.testing.assert_array_equal(both[channel], track(*alone[:3], alone[3])[0])
+def test_channels_count_by_their_amplitudes():
+    level = np.random.default_rng(3).standard_normal((2, 60, BINS)).astype(np.float32)
+    whole, shares = joined_level(level)
+    np.testing.assert_allclose(whole, np.log(np.exp(level).sum(axis=0)), atol=1e-5)
+    np.testing.assert_allclose(shares * np.exp(whole), np.exp(level), rtol=1e-4)
 
 
-def test_channels_that_are_tracked_together_keep_together():
-    """Two channels of one sound, each told a little otherwise, are given one phase: that of the louder one mostly."""
-    rng = np.random.default_rng(3)
-    level, advance, across, given = (
-        np.tile(rng.standard_normal((1, 60, BINS)), (2, 1, 1)).astype(np.float32) for _ in range(4)
-    )
-    alone = track(level[:1], advance[:1], across[:1], given[:1])
-    np.testing.assert_allclose(np.cos(track_together(level, advance, across, given) - alone), 1.0, atol=1e-3)
-    level[1] -= 9.0
-    advance[1] += rng.standard_normal((60, BINS)).astype(np.float32)
-    found = track_together(level, advance, across, given)
-    assert found.shape == alone.shape
-    assert np.cos(found - alone).mean() > 0.99
+def test_steps_follow_from_slopes_of_magnitudes(spectral):
+    """A tone, and a click: magnitudes say how phase turns over time and over bins, nearly, for the window is no Gaussian."""
+    settings = load_config("compact")
+    time = np.arange(40 * spectral.hop_length + spectral.overlap)
+    tone = np.sin(2 * np.pi * 440.0 / 44100 * time)
+    click = np.zeros(len(time))
+    click[20 * spectral.hop_length + 900] = 1.0
+    steps = PhaseSteps(settings)
+    for audio, start in ((tone, 0), (click, 1)):
+        level, advance, across, _ = true_steps(analyse(audio.astype(np.float32), spectral)[None], spectral)
+        found = slopes_of(level, steps.advance_a_neper, np) + np.pad(centre_turn(settings, BINS - 1), (0, BINS - 1))
+        loud = (level > level.max() - 1.0)[0, :, :-1]
+        loud[:2] = loud[-2:] = False
+        loud &= np.roll(loud, 1, axis=0) | bool(start)
+        true = (advance, across)[start][0, :, :-1]
+        without = np.cos(true - (0.0 if start else centre_turn(settings, BINS - 1)))[loud]
+        error = np.cos(true - np.split(found[0], 2, axis=-1)[start])[loud]
+        assert loud.sum() > 20
+        assert error.mean() > 0.93
+        assert error.mean() > without.mean() + 0.1
