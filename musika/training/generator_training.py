@@ -27,7 +27,7 @@ from musika.training.autodiff import accelerated, replicas
 from musika.training.batches import GanBatches
 from musika.training.generator_saves import GeneratorSaves
 from musika.training.generator_trainer import GeneratorTrainer
-from musika.training.joints import measure_joints
+from musika.training.joints import JointMatching, measure_joints
 from musika.training.latent_gan import LatentGan
 from musika.training.moments import MomentMatching
 from musika.training.run import Run
@@ -80,8 +80,14 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
-    for name in ("penalty_max", "penalty_step", "instance_noise", "mismatch", "control_loss", "moments"):
+    weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching")
+    for name in (*weights, "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
+    if settings.joint_matching and not settings.critic_joints:
+        raise UserError(
+            "generator_training.joint_matching compares the joints that the critic is shown, and it is shown none."
+            " Set critic_joints, such as 24, or joint_matching to 0."
+        )
 
 
 def build_gan(
@@ -119,8 +125,11 @@ def build_gan(
     moments = None
     if settings.moments > 0 and music:
         moments = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
+    matching = None
+    if settings.joint_matching > 0 and joints is not None and music:
+        matching = JointMatching(music, joints)
     xla = xla and replicas() == 1
-    return LatentGan(generator, critic, average, settings, xla, auxiliary, distance, joints, moments)
+    return LatentGan(generator, critic, average, settings, xla, auxiliary, distance, joints, moments, matching)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:

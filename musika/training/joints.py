@@ -19,6 +19,8 @@ from keras import ops
 from musika.autoencoder.codec import Codec
 from musika.checks import UserError
 from musika.data.crops import Normalisation
+from musika.training.autodiff import mean_over_replicas
+from musika.training.moments import DECAY
 
 Tensor = Any
 
@@ -79,5 +81,74 @@ def with_joints(windows: Tensor, matrices: np.ndarray) -> Tensor:
     Returns:
         `(batch, window, 2 * latent_channels + joints)`; a window's last step has joints of 0.
     """
-    joints = ops.arcsinh(ops.matmul(windows[:, :-1], matrices[0]) + ops.matmul(windows[:, 1:], matrices[1]))
+    joints = ops.arcsinh(_joints(windows, matrices))
     return ops.concatenate([windows, ops.pad(joints, [[0, 0], [0, 1], [0, 0]])], axis=-1)
+
+
+def _joints(windows: Tensor, matrices: np.ndarray) -> Tensor:
+    """Joints `(batch, window - 1, joints)` of windows."""
+    return ops.matmul(windows[:, :-1], matrices[0]) + ops.matmul(windows[:, 1:], matrices[1])
+
+
+def _roughness(joints: Tensor) -> Tensor:
+    """How far joints are from none, 0 to 1: attacks, which are many times the median, all count alike."""
+    squares = joints * joints
+    return squares / (1.0 + squares)
+
+
+class JointMatching(keras.Model):
+    """Tells the generator whether its steps meet as evenly as those of the training music, joint by joint.
+
+    The critic is slow to see that tails are a little rough; the mean roughness between attacks is known.
+
+    Attributes:
+        roughness: Running mean of each generated joint's roughness, `(joints,)`.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray], matrices: np.ndarray) -> None:
+        """Measure the training latents; the running means begin as theirs.
+
+        Args:
+            sequences: The (normalised) training latents, `(steps, 2 * latent_channels)` each.
+            matrices: From `measure_joints`.
+        """
+        super().__init__(name="joint_matching")
+        self._matrices = matrices
+        parts = [_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1]) for part in sequences]
+        self._target = np.concatenate(parts).mean(axis=0).astype(np.float32) + np.float32(_LEAST_JOINT)
+        self.roughness = self.add_weight(
+            shape=self._target.shape,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(self._target, dtype=dtype),
+            trainable=False,
+            name="roughness",
+            dtype="float32",
+            aggregation="mean",
+        )
+        self.built = True
+
+    def call(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare generated windows, and the running means, with the training music.
+
+        Args:
+            windows: `(batch, window, 2 * latent_channels)`.
+
+        Returns:
+            The loss, whose gradient is that of half the second value if the running means were those of the windows;
+            and the mean square of the running means' relative distances to the training music's.
+        """
+        away = ops.subtract(ops.divide(ops.convert_to_tensor(self.roughness), self._target), 1.0)
+        here = ops.divide(self._mean(windows), self._target)
+        return ops.mean(ops.stop_gradient(away) * here), ops.stop_gradient(ops.mean(ops.square(away)))
+
+    def follow(self, windows: Tensor) -> None:
+        """Move the running means by one batch.
+
+        Args:
+            windows: Generated windows, `(batch, window, 2 * latent_channels)`.
+        """
+        found = mean_over_replicas(self._mean(windows))
+        self.roughness.assign(DECAY * self.roughness.value + (1.0 - DECAY) * found)
+
+    def _mean(self, windows: Tensor) -> Tensor:
+        """Mean roughness of each joint."""
+        return ops.mean(_roughness(_joints(ops.cast(windows, "float32"), self._matrices)), axis=(0, 1))

@@ -10,6 +10,7 @@ batch alone, on every backend.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -29,7 +30,7 @@ from musika.training.autodiff import (
     without_gradients,
 )
 from musika.training.ema import ema_decay, update_average
-from musika.training.joints import with_joints
+from musika.training.joints import JointMatching, with_joints
 from musika.training.moments import MomentMatching
 from musika.training.penalty import next_factor, squared_slope
 
@@ -83,6 +84,7 @@ class LatentGan(keras.Model):
         average: The averaged generator.
         auxiliary: Hears controls in latents; None when the settings have no control loss.
         moments: Compares mean and covariance with the training music's; None when the settings give them no weight.
+        joint_matching: Compares how steps meet with how they do in the training music; likewise.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
     """
@@ -98,6 +100,7 @@ class LatentGan(keras.Model):
         control_distance: ControlDistance | None = None,
         joints: np.ndarray | None = None,
         moments: MomentMatching | None = None,
+        joint_matching: JointMatching | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -111,6 +114,7 @@ class LatentGan(keras.Model):
             control_distance: What it learns by, and the generator by it.
             joints: From ``measure_joints``, for a critic that is shown them.
             moments: Made from the training latents, for a generator that is told of their moments.
+            joint_matching: Likewise, for one that is told how evenly their steps meet.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
@@ -118,6 +122,7 @@ class LatentGan(keras.Model):
         self._control_distance: Any = control_distance
         self._joints = joints
         self.moments: Any = moments
+        self.joint_matching: Any = joint_matching
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -141,7 +146,7 @@ class LatentGan(keras.Model):
     def networks(self) -> dict[str, keras.Model]:
         """The networks by the names that they are saved under."""
         networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        others = {"auxiliary": self.auxiliary, "moments": self.moments}
+        others = {"auxiliary": self.auxiliary, "moments": self.moments, "joint_matching": self.joint_matching}
         return networks | {name: network for name, network in others.items() if network is not None}
 
     @property
@@ -200,9 +205,10 @@ class LatentGan(keras.Model):
             toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
-        if self.moments is not None:
-            windows = fake_logs.pop("windows")
-            without_gradients(lambda: self.moments.follow(windows))
+        windows = fake_logs.pop("windows")
+        for matching in (self.moments, self.joint_matching):
+            if matching is not None:
+                without_gradients(functools.partial(matching.follow, windows))
         copies = replicas()
         return {
             "critic_loss": (real_loss + fake_losses[0]) * copies,
@@ -274,7 +280,10 @@ class LatentGan(keras.Model):
             if self.moments is not None:
                 distance, logs["moments"] = self.moments(made)
                 toward_critic = toward_critic + self.settings.moments * distance
-                logs["windows"] = made  # for the running moments; not a scalar
+            if self.joint_matching is not None:
+                distance, logs["joints"] = self.joint_matching(made)
+                toward_critic = toward_critic + self.settings.joint_matching * distance
+            logs["windows"] = made  # for what follows them; not a scalar
             return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs
 
         return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])

@@ -10,7 +10,9 @@ from musika.config import load_config
 from musika.data.crops import Normalisation
 from musika.gan.critic import build_critic
 from musika.presets import load_preset, random_preset
-from musika.training.joints import measure_joints, with_joints
+from musika.training.autodiff import gradients
+from musika.training.generator_training import check_settings
+from musika.training.joints import JointMatching, measure_joints, with_joints
 from musika.training.take_over import take_over_weights
 
 COUNT = 5
@@ -73,3 +75,59 @@ def test_a_critic_goes_on_as_it_was_when_it_is_first_shown_joints():
     joints = rng.standard_normal((2, 128, 2 * COUNT)).astype("float32")
     seen = np.concatenate([window, joints], axis=-1)
     np.testing.assert_allclose(numbers(after([seen, told])), numbers(before([window, told])), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def matching():
+    """Two joints of two channels: the difference of each channel from step to step, in units of its median."""
+    music = [np.random.default_rng(seed).standard_normal((300, 2)).astype("float32") for seed in range(3)]
+    steps = np.stack([-np.eye(2), np.eye(2)])
+    scale = np.median(np.abs(np.concatenate([np.diff(part, axis=0) for part in music])), axis=0)
+    return JointMatching(music, (steps / scale).astype("float32")), music
+
+
+def test_music_that_is_as_even_as_the_training_music_is_not_pulled(matching):
+    joints, music = matching
+    loss, distance = joints(np.stack(music))
+    assert abs(float(loss)) < 1e-6 and float(distance) < 1e-6
+
+
+def test_rough_music_is_smoothed_until_it_is_as_even_as_the_training_music(matching):
+    joints, music = matching
+    wanted = np.diff(np.stack(music), axis=1)
+    start = np.diff(np.stack(music), axis=1) * 3.0  # the same music with jumps three times as large
+    size = keras.Variable(np.float32(1.0))
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build([size])
+    rough = np.cumsum(start, axis=1).astype("float32")
+    seen = []
+    for _ in range(600):
+        _, logs, found = gradients(lambda: (joints(keras.ops.multiply(rough, size))[0], {}), [size])
+        optimizer.apply(found, [size])
+        joints.follow(rough * numbers(size))
+        seen.append(float(joints(rough)[1]))
+    assert max(seen) > 0.05 > 0.005 > seen[-1]
+    np.testing.assert_allclose(
+        rough[:, 1:] * numbers(size) - rough[:, :-1] * numbers(size), wanted[:, 1:], rtol=0.15, atol=0.05
+    )
+
+
+def test_attacks_count_alike_however_loud_they_are():
+    quiet = np.zeros((1, 50, 1), "float32")
+    attack, louder = quiet.copy(), quiet.copy()
+    attack[:, 25:], louder[:, 25:] = 30.0, 90.0
+    joints = JointMatching(
+        [quiet[0] + np.linspace(0, 5, 50, dtype="float32")[:, None]], np.float32([[[-1.0]], [[1.0]]])
+    )
+    for made in (attack, louder):
+        joints.roughness.assign(np.float32([1.0]))
+        loss = float(joints(made)[0])
+        assert loss > 0
+    assert loss == pytest.approx(float(joints(attack)[0]), rel=0.01)
+
+
+def test_a_generator_is_not_told_of_joints_that_the_critic_is_not_shown():
+    config = load_config("debug")
+    settings = dataclasses.replace(config.generator_training, critic_joints=0, joint_matching=1.0)
+    with pytest.raises(UserError, match="joint_matching compares the joints that the critic is shown"):
+        check_settings(settings)

@@ -228,6 +228,7 @@ def test_both_backends_train_with_the_same_losses(tmp_path):
     # Scores reach 5 here. AdaIN divides by deviations over as few as four steps; where one is near zero, single precision
     # loses digits: at toy width the scores of generated windows are 1e-4 away from those in double precision.
     for one, other in zip(logs, other_logs, strict=True):
+        assert one["joints"] > 0 and one["moments"] > 0
         for name, value in one.items():
             assert other[name] == pytest.approx(value, rel=2e-5, abs=2e-4), name
     for one, other in zip(moments, other_moments, strict=True):  # of Adam: what the gradients have been so far
@@ -250,13 +251,16 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
+import numpy as np
 from musika.training.batches import BatchStream
 from musika.training.generator_training import build_gan
 from toy_gan import toy_batches, toy_config, toy_latents
 runs = []
 for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
     with strategy.scope():
-        gan = build_gan(toy_config(moments=0.5), music=[toy_latents()])
+        joints = np.random.default_rng(3).standard_normal((2, 8, 4)).astype("float32")
+        config = toy_config(moments=0.5, joint_matching=0.5, critic_joints=2)
+        gan = build_gan(config, music=[toy_latents()], joints=joints)
     batches = toy_batches(toy_config())
     kept = []
     class Record(keras.callbacks.Callback):
