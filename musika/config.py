@@ -21,16 +21,14 @@ from musika.checks import UserError
 from musika.resources import resource_folder
 from musika.settings import (
     CodecConfig,
-    CodecPhaseConfig,
-    CodecTrainingConfig,
     CompactWidths,
     Config,
     ControlConfig,
     GeneratorConfig,
-    GeneratorTrainingConfig,
     SpectralConfig,
     changed_settings,
 )
+from musika.training_settings import CodecPhaseConfig, CodecTrainingConfig, GeneratorTrainingConfig
 
 __all__ = [
     "CodecConfig",

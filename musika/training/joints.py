@@ -25,6 +25,7 @@ from musika.training.moments import DECAY
 Tensor = Any
 
 _LEAST_JOINT = 1e-3
+_SIZES = (0.5, 2.0, 8.0)  # of joints, in medians, that are told from smaller and from larger ones
 _MOST_STEPS = 50_000  # by which the scale of joints is measured
 
 
@@ -90,10 +91,13 @@ def _joints(windows: Tensor, matrices: np.ndarray) -> Tensor:
     return ops.matmul(windows[:, :-1], matrices[0]) + ops.matmul(windows[:, 1:], matrices[1])
 
 
-def _roughness(joints: Tensor) -> Tensor:
-    """How far joints are from none, 0 to 1: attacks, which are many times the median, all count alike."""
+def _roughness(joints: Tensor, numbers: Any = ops) -> Tensor:
+    """How far joints `(..., joints)` are from none, 0 to 1, as seen from some sizes, one beside the other.
+
+    Attacks, which are many times as large as the largest size, all count alike.
+    """
     squares = joints * joints
-    return squares / (1.0 + squares)
+    return numbers.concatenate([squares / (size * size + squares) for size in _SIZES], axis=-1)
 
 
 class JointMatching(keras.Model):
@@ -102,7 +106,7 @@ class JointMatching(keras.Model):
     The critic is slow to see that tails are a little rough; the mean roughness between attacks is known.
 
     Attributes:
-        roughness: Running mean of each generated joint's roughness, `(joints,)`.
+        roughness: Running mean of each generated joint's roughness, seen from each size, `(sizes * joints,)`.
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], matrices: np.ndarray) -> None:
@@ -114,7 +118,7 @@ class JointMatching(keras.Model):
         """
         super().__init__(name="joint_matching")
         self._matrices = matrices
-        parts = [_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1]) for part in sequences]
+        parts = [_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1], np) for part in sequences]
         self._target = np.concatenate(parts).mean(axis=0).astype(np.float32) + np.float32(_LEAST_JOINT)
         self.roughness = self.add_weight(
             shape=self._target.shape,
@@ -150,5 +154,5 @@ class JointMatching(keras.Model):
         self.roughness.assign(DECAY * self.roughness.value + (1.0 - DECAY) * found)
 
     def _mean(self, windows: Tensor) -> Tensor:
-        """Mean roughness of each joint."""
+        """Mean roughness of each joint, seen from each size."""
         return ops.mean(_roughness(_joints(ops.cast(windows, "float32"), self._matrices)), axis=(0, 1))
