@@ -65,13 +65,10 @@ class Composer:
         if not low:
             return parts
         if self.tracked:
-            angle = self._tracked(parts)
+            phasor = self._tracked(parts)
         else:
             real, imaginary = np.split(widened(low[0]), 2, axis=-1)
-            angle = np.arctan2(imaginary, real)
-        phasor = np.empty(angle.shape, np.complex64)
-        np.cos(angle, out=phasor.real)
-        np.sin(angle, out=phasor.imag)
+            phasor = phase_tracking.unit_phasors(np.arctan2(imaginary, real))
         above = max(self.tracked - self.recurrent, 0)  # tracked, but not of the recurrence
         phasor = np.broadcast_to(phasor, (len(weighted), *phasor.shape[1:]))
         return weighted, cosine[..., above:], sine[..., above:], phasor
@@ -104,8 +101,8 @@ class Composer:
         np.multiply(upper, sine, out=spectrum.imag[..., count:])
         return spectrum
 
-    def _tracked(self, parts: tuple[NDArray, ...]) -> Floats:
-        """Phases of the tracked bins in radians, `(1, frames, bins)`: all channels as one."""
+    def _tracked(self, parts: tuple[NDArray, ...]) -> Spectrum:
+        """Unit phasors of the tracked bins, `(1, frames, bins)`: all channels as one."""
         weighted, told, count = parts[0], widened(parts[-1]), self.tracked + 1
         level = widened(weighted[..., :count]) * self.inverse_weights[:count]
         level += (self.offset - self.emphasis)[:count]
@@ -126,7 +123,8 @@ class Composer:
             weights = shares[:, frames, :bins] / np.sqrt(real * real + imaginary * imaginary + _TINY)
             given[frames, :bins] = np.arctan2((weights * imaginary).sum(axis=0), (weights * real).sum(axis=0))
         advance, across = np.split(steps[0], 2, axis=-1)
-        return phase_tracking.track(whole[:, :-1], advance, across, given)[None]
+        phase = phase_tracking.track(whole[:, :-1], advance, across, given)
+        return phase_tracking.agreed(phase, whole[:, :-1], advance, across)[None]
 
     def _decoded_phasors(self, parts: tuple[NDArray, ...], bins: int) -> tuple[Floats, Floats]:
         """Both parts of the lowest bins' phasors as they are decoded, of any length."""

@@ -6,6 +6,10 @@ before that leads to it by the loudest way: from itself, or by way of louder nei
 together, and where notes begin the new tone decides. Source: Prusa and Sondergaard, "Real-Time Spectrogram Inversion
 Using Phase Gradient Heap Integration", DAFx 2016; here steps are learned, and the ways of all frames found at once.
 
+A way hears one neighbour at a time. So afterwards phases come to agree: each becomes the weighted mean of what it would
+be by the steps from all its four neighbours, in a few rounds (angular synchronisation: Singer, "Angular Synchronization by
+Eigenvectors and Semidefinite Programming", 2011).
+
 At both ends of a stretch the phase is drawn to the one that is decoded otherwise, so that stretches that were tracked
 alone fit together; and in the lowest bins where something begins to sound: how drums begin is known there.
 """
@@ -18,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
 
 _ENDS = 12  # frames at either end over which phases come to those given
 _ONSET_BINS = 12  # bins below which onsets take the phase given
@@ -25,6 +30,9 @@ _ONSET_FADE = 8  # bins above them over which that fades out
 _LEAST_RISE = 0.5  # share of an amplitude that must be new where something begins: twice as loud as the frame before
 _LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
+_ROUNDS = 3  # of agreement: more than three change little
+_OWN_WEIGHT = 0.2  # of what a phase was before, against what the frames before and after say
+_ACROSS_WEIGHT = 0.3  # of what the neighbouring bins say: steps from bin to bin are told less well
 
 
 def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
@@ -137,3 +145,64 @@ def _draw(phase: Floats, given: Floats, share: Floats | float) -> None:
     away -= _CIRCLE * np.rint(away * (1 / _CIRCLE))
     away *= np.float32(share) if isinstance(share, float) else share
     phase += away
+
+
+def agreed(phase: Floats, level: Floats, advance: Floats, across: Floats) -> Spectrum:
+    """Bring tracked phases to agree with the steps from all their neighbours.
+
+    A neighbour counts by the lesser of both amplitudes, so that nothing is heard before an attack. The lowest bins,
+    where onsets took the phase given, and both ends of the stretch stay as they are.
+
+    Args:
+        phase: Phases in radians, `(frames, bins)`, as from `track`.
+        level: As for `track`.
+        advance: As for `track`.
+        across: As for `track`.
+
+    Returns:
+        Unit phasors of the phases, `(frames, bins)`.
+    """
+    amplitude = np.exp(level - level.max())
+    over_time = np.minimum(amplitude[1:], amplitude[:-1])
+    over_bins = np.minimum(amplitude[:, 1:], amplitude[:, :-1]) * np.float32(_ACROSS_WEIGHT)
+    own = amplitude * np.float32(_OWN_WEIGHT)
+    total = own + np.float32(1e-20)
+    total[1:] += over_time
+    total[:-1] += over_time
+    total[:, 1:] += over_bins
+    total[:, :-1] += over_bins
+    own /= total
+    later, higher = unit_phasors(advance[1:]), unit_phasors(across[:, :-1])
+    ways = (
+        (np.s_[1:, :], np.s_[:-1, :], later * (over_time / total[1:])),
+        (np.s_[:-1, :], np.s_[1:, :], later.conj() * (over_time / total[:-1])),
+        (np.s_[:, 1:], np.s_[:, :-1], higher * (over_bins / total[:, 1:])),
+        (np.s_[:, :-1], np.s_[:, 1:], higher.conj() * (over_bins / total[:, :-1])),
+    )
+    held, phasors = unit_phasors(phase), unit_phasors(phase)
+    for _ in range(_ROUNDS):
+        heard = phasors * own
+        for here, there, turn in ways:
+            heard[here] += phasors[there] * turn
+        for place in (np.s_[:, :_ONSET_BINS], 0, -1):
+            heard[place] = held[place]
+        phasors = heard
+    length = phasors.real * phasors.real
+    length += phasors.imag * phasors.imag
+    phasors /= np.sqrt(length + np.float32(1e-20))
+    return phasors
+
+
+def unit_phasors(angle: Floats) -> Spectrum:
+    """Phasors of length 1.
+
+    Args:
+        angle: Radians.
+
+    Returns:
+        complex64, of the same shape.
+    """
+    phasors = np.empty(angle.shape, np.complex64)
+    np.cos(angle, out=phasors.real)
+    np.sin(angle, out=phasors.imag)
+    return phasors

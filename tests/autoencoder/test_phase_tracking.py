@@ -7,7 +7,7 @@ import pytest
 
 from musika.audio.spectral import analyse
 from musika.autoencoder.phase_steps import PhaseSteps, centre_turn, slopes_of
-from musika.autoencoder.phase_tracking import joined_level, loudest_ways, track
+from musika.autoencoder.phase_tracking import agreed, joined_level, loudest_ways, track
 from musika.config import load_config
 
 BINS = 40
@@ -129,3 +129,35 @@ def test_steps_follow_from_slopes_of_magnitudes(spectral):
         assert loud.sum() > 20
         assert error.mean() > 0.93
         assert error.mean() > without.mean() + 0.1
+
+
+def test_phases_that_agree_with_all_steps_stay_and_those_that_do_not_come_to():
+    rng = np.random.default_rng(4)
+    true = np.cumsum(rng.uniform(-3, 3, (60, BINS)).astype(np.float32), axis=0)
+    advance, across = np.zeros_like(true), np.zeros_like(true)
+    advance[1:], across[:, :-1] = np.diff(true, axis=0), np.diff(true, axis=1)
+    level = rng.uniform(-1, 1, true.shape).astype(np.float32)
+    kept = agreed(true, level, advance, across)
+    assert kept.dtype == np.complex64
+    np.testing.assert_allclose(kept, np.exp(1j * true), atol=1e-4)
+    rough = true + rng.normal(0, 0.8, true.shape).astype(np.float32)
+    rough[[0, -1]] = true[[0, -1]]
+    rough[:, :12] = true[:, :12]
+    settled = agreed(rough, level, advance, across)
+    inner = np.s_[1:-1, 13:]
+    before, after = (np.cos(part - true)[inner].mean() for part in (rough, np.angle(settled)))
+    assert before < 0.75 and after > 0.92
+    np.testing.assert_allclose(settled[:, :12], np.exp(1j * rough[:, :12]), atol=1e-4)
+    np.testing.assert_allclose(settled[[0, -1]], np.exp(1j * rough[[0, -1]]), atol=1e-4)
+
+
+def test_what_sounds_before_an_attack_does_not_hear_it():
+    level = np.full((60, BINS), -9.0, np.float32)
+    level[30:] = 0.0
+    zeros = np.zeros_like(level)
+    phase = zeros.copy()
+    phase[30:] = 2.0
+    moved = np.abs(np.angle(agreed(phase, level, zeros, zeros)) - phase)[:, 13:]
+    assert moved[:25].max() < 0.01 and moved[35:].max() < 0.01
+    assert moved[30:].max() < 0.01  # the attack does not hear what was before it: that is 9 nepers softer
+    assert moved[29].max() < 1.5
