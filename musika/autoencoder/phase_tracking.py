@@ -7,8 +7,8 @@ together, and where notes begin the new tone decides. Source: Prusa and Sonderga
 Using Phase Gradient Heap Integration", DAFx 2016; here steps are learned, and the ways of all frames found at once.
 
 A way hears one neighbour at a time. So afterwards phases come to agree: each becomes the weighted mean of what it would
-be by the steps from all its four neighbours, in a few rounds (angular synchronisation: Singer, "Angular Synchronization by
-Eigenvectors and Semidefinite Programming", 2011).
+be by the steps from all its four neighbours, in a few rounds (angular synchronisation: Singer, "Angular Synchronization
+by Eigenvectors and Semidefinite Programming", 2011).
 
 At both ends of a stretch the phase is drawn to the one that is decoded otherwise, so that stretches that were tracked
 alone fit together; and in the lowest bins where something begins to sound: how drums begin is known there.

@@ -101,12 +101,14 @@ def _roughness(joints: Tensor, numbers: Any = ops) -> Tensor:
 
 
 class JointMatching(keras.Model):
-    """Tells the generator whether its steps meet as evenly as those of the training music, joint by joint.
+    """Tells the generator whether its steps meet as evenly as those of music where music is calm.
 
-    The critic is slow to see that tails are a little rough; the mean roughness between attacks is known.
+    The critic is slow to see that tails are a little rough. Generated windows are told the controls of real ones, so
+    where nothing begins in a real window nothing should in the generated one: there the mean roughness of both is
+    compared, joint by joint. Windows that are told nothing are left out.
 
     Attributes:
-        roughness: Running mean of each generated joint's roughness, seen from each size, `(sizes * joints,)`.
+        roughness: Running means where music is calm, `(2, sizes * joints)`: of generated joints, of real ones.
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], matrices: np.ndarray) -> None:
@@ -118,11 +120,13 @@ class JointMatching(keras.Model):
         """
         super().__init__(name="joint_matching")
         self._matrices = matrices
-        parts = [_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1], np) for part in sequences]
-        self._target = np.concatenate(parts).mean(axis=0).astype(np.float32) + np.float32(_LEAST_JOINT)
+        found = np.concatenate([_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1], np) for part in sequences])
+        overall = found.mean(axis=1)
+        self._calm = float(np.median(overall))  # half of the music is calm
+        initial = np.tile(found[overall <= self._calm].mean(axis=0), (2, 1)).astype(np.float32)
         self.roughness = self.add_weight(
-            shape=self._target.shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(self._target, dtype=dtype),
+            shape=initial.shape,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(initial, dtype=dtype),
             trainable=False,
             name="roughness",
             dtype="float32",
@@ -130,29 +134,33 @@ class JointMatching(keras.Model):
         )
         self.built = True
 
-    def call(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Compare generated windows, and the running means, with the training music.
+    def call(self, windows: Tensor, real: Tensor, conditions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Compare generated with real windows that are told the same.
 
         Args:
-            windows: `(batch, window, 2 * latent_channels)`.
+            windows: Generated ones, `(batch, window, 2 * latent_channels)`.
+            real: Real ones, likewise.
+            conditions: What they are told, `(batch, window, columns)`; None counts all windows.
 
         Returns:
             The loss, whose gradient is that of half the second value if the running means were those of the windows;
-            and the mean square of the running means' relative distances to the training music's.
+            the mean square of the running means' relative distances; and what `follow` takes.
         """
-        away = ops.subtract(ops.divide(ops.convert_to_tensor(self.roughness), self._target), 1.0)
-        here = ops.divide(self._mean(windows), self._target)
-        return ops.mean(ops.stop_gradient(away) * here), ops.stop_gradient(ops.mean(ops.square(away)))
+        rough, aim = (_roughness(_joints(ops.cast(part, "float32"), self._matrices)) for part in (windows, real))
+        calm = ops.cast(ops.mean(aim, axis=-1, keepdims=True) <= self._calm, "float32")
+        if conditions is not None:
+            calm = calm * ops.cast(ops.any(ops.not_equal(conditions, 0.0), axis=(1, 2)), "float32")[:, None, None]
+        count = ops.maximum(ops.sum(calm), 1.0)
+        here, there = (ops.sum(calm * part, axis=(0, 1)) / count for part in (rough, aim))
+        running = ops.convert_to_tensor(self.roughness) + _LEAST_JOINT
+        away = running[0] / running[1] - 1.0
+        loss = ops.mean(ops.stop_gradient(away / running[1]) * here)
+        return loss, ops.stop_gradient(ops.mean(ops.square(away))), ops.stop_gradient(ops.stack([here, there]))
 
-    def follow(self, windows: Tensor) -> None:
+    def follow(self, found: Tensor) -> None:
         """Move the running means by one batch.
 
         Args:
-            windows: Generated windows, `(batch, window, 2 * latent_channels)`.
+            found: The third of what a call gives.
         """
-        found = mean_over_replicas(self._mean(windows))
-        self.roughness.assign(DECAY * self.roughness.value + (1.0 - DECAY) * found)
-
-    def _mean(self, windows: Tensor) -> Tensor:
-        """Mean roughness of each joint, seen from each size."""
-        return ops.mean(_roughness(_joints(ops.cast(windows, "float32"), self._matrices)), axis=(0, 1))
+        self.roughness.assign(DECAY * self.roughness.value + (1.0 - DECAY) * mean_over_replicas(found))

@@ -205,10 +205,9 @@ class LatentGan(keras.Model):
             toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
-        windows = fake_logs.pop("windows")
-        for matching in (self.moments, self.joint_matching):
+        for name, matching in (("moments", self.moments), ("joints", self.joint_matching)):
             if matching is not None:
-                without_gradients(functools.partial(matching.follow, windows))
+                without_gradients(functools.partial(matching.follow, fake_logs.pop(f"{name}_seen")))
         copies = replicas()
         return {
             "critic_loss": (real_loss + fake_losses[0]) * copies,
@@ -280,10 +279,11 @@ class LatentGan(keras.Model):
             if self.moments is not None:
                 distance, logs["moments"] = self.moments(made)
                 toward_critic = toward_critic + self.settings.moments * distance
+                logs["moments_seen"] = made  # for the running moments; not a scalar
             if self.joint_matching is not None:
-                distance, logs["joints"] = self.joint_matching(made)
+                distance, logs["joints"], found = self.joint_matching(fake, batch["real"], batch.get("conditions"))
                 toward_critic = toward_critic + self.settings.joint_matching * distance
-            logs["windows"] = made  # for what follows them; not a scalar
+                logs["joints_seen"] = found  # likewise
             return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs
 
         return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])
