@@ -30,6 +30,7 @@ _ONSET_FADE = 8  # bins above them over which that fades out
 _LEAST_RISE = 0.5  # share of an amplitude that must be new where something begins: twice as loud as the frame before
 _LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
+_CHUNK_FRAMES = 96  # frames that are brought to agree at a time: their arrays stay in the processor's cache
 _ROUNDS = 3  # of agreement: more than three change little
 _OWN_WEIGHT = 0.2  # of what a phase was before, against what the frames before and after say
 _ACROSS_WEIGHT = 0.3  # of what the neighbouring bins say: steps from bin to bin are told less well
@@ -162,7 +163,20 @@ def agreed(phase: Floats, level: Floats, advance: Floats, across: Floats) -> Spe
     Returns:
         Unit phasors of the phases, `(frames, bins)`.
     """
+    frames, settled = len(phase), np.empty(phase.shape, np.complex64)
     amplitude = np.exp(level - level.max())
+    for start in range(0, frames, _CHUNK_FRAMES):
+        # a round hears one frame further, so what lies as many frames inside as there are rounds is as in the whole
+        part = slice(max(start - _ROUNDS, 0), min(start + _CHUNK_FRAMES + _ROUNDS, frames))
+        own = slice(start - part.start, start - part.start + _CHUNK_FRAMES)
+        ends = [0] * (start == 0) + [-1] * (part.stop == frames)
+        found = _settled(phase[part], amplitude[part], advance[part], across[part], ends)[own]
+        settled[start : start + len(found)] = found
+    return settled
+
+
+def _settled(phase: Floats, amplitude: Floats, advance: Floats, across: Floats, ends: list[int]) -> Spectrum:
+    """`agreed` of some frames, those at the ends given staying as they are."""
     over_time = np.minimum(amplitude[1:], amplitude[:-1])
     over_bins = np.minimum(amplitude[:, 1:], amplitude[:, :-1]) * np.float32(_ACROSS_WEIGHT)
     own = amplitude * np.float32(_OWN_WEIGHT)
@@ -179,17 +193,18 @@ def agreed(phase: Floats, level: Floats, advance: Floats, across: Floats) -> Spe
         (np.s_[:, 1:], np.s_[:, :-1], higher * (over_bins / total[:, 1:])),
         (np.s_[:, :-1], np.s_[:, 1:], higher.conj() * (over_bins / total[:, :-1])),
     )
-    held, phasors = unit_phasors(phase), unit_phasors(phase)
+    held = phasors = unit_phasors(phase)
     for _ in range(_ROUNDS):
         heard = phasors * own
         for here, there, turn in ways:
             heard[here] += phasors[there] * turn
-        for place in (np.s_[:, :_ONSET_BINS], 0, -1):
-            heard[place] = held[place]
+        heard[:, :_ONSET_BINS] = held[:, :_ONSET_BINS]
+        for frame in ends:
+            heard[frame] = held[frame]
         phasors = heard
     length = phasors.real * phasors.real
     length += phasors.imag * phasors.imag
-    phasors /= np.sqrt(length + np.float32(1e-20))
+    phasors *= 1.0 / np.sqrt(length + np.float32(1e-20))
     return phasors
 
 
