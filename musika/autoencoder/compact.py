@@ -222,8 +222,8 @@ class Level1Decoder(_Network):
         Steps of phase follow from levels, but do not change them in training.
         """
         count = weighted.shape[-1]
-        level = (weighted + self._mean()[:count]) * self.soft_floor.inverse_weights[:count]
-        return ops.stop_gradient(level - self.soft_floor.emphasis[:count])
+        level = ops.multiply(weighted + self._mean()[:count], self.soft_floor.inverse_weights[:count])
+        return ops.stop_gradient(ops.subtract(level, self.soft_floor.emphasis[:count]))
 
     def _told(self, level1: Any, hidden: Any, wide: Any) -> Any:
         """What a network tells of steps of phase in frames `(batch, frames, ...)`, from the levels they will have."""

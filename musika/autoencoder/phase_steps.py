@@ -73,7 +73,7 @@ def full_steps(level: Any, told: Any, turn: np.ndarray, advance_a_neper: float, 
         Steps `(batch, frames, 2 * bins)` in radians: the phase of each bin minus that of the frame before, then that of
         the next bin minus its own.
     """
-    return slopes_of(level, advance_a_neper, numbers) * trust + (told + turn)
+    return slopes_of(level, advance_a_neper, numbers) * trust + numbers.add(told, turn)
 
 
 @keras.saving.register_keras_serializable("musika")
