@@ -228,7 +228,6 @@ def test_both_backends_train_with_the_same_losses(tmp_path):
     # Scores reach 5 here. AdaIN divides by deviations over as few as four steps; where one is near zero, single precision
     # loses digits: at toy width the scores of generated windows are 1e-4 away from those in double precision.
     for one, other in zip(logs, other_logs, strict=True):
-        assert one["joints"] > 0 and one["moments"] > 0
         for name, value in one.items():
             assert other[name] == pytest.approx(value, rel=2e-5, abs=2e-4), name
     for one, other in zip(moments, other_moments, strict=True):  # of Adam: what the gradients have been so far
@@ -277,6 +276,7 @@ print("LOGS" + json.dumps(runs))
 def test_two_copies_train_like_one():
     alone, together = run_script(DISTRIBUTED, "tensorflow")
     for one, other in zip(alone, together, strict=True):
+        assert one["joints"] > 0 and one["moments"] > 0
         for name, value in one.items():
             assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
 
