@@ -17,9 +17,7 @@ from keras import layers, ops
 from musika.autoencoder.residual import dense, residual_blocks, rows
 from musika.config import Config
 
-_HANN_SPREAD = (
-    0.25645  # a Hann window is nearly a Gaussian whose variance, in samples, is this times its length squared / 2 pi
-)
+_HANN_SPREAD = 0.25645  # gamma of the Gaussian nearest to a Hann window, in units of its length squared (same source)
 _LEVEL_SCALE = 0.3  # natural logarithms of magnitudes to about unit variance
 _SMALL = 0.01  # variance scale: at first the steps are those of the slopes
 
