@@ -18,6 +18,7 @@ from musika.checks import UserError, check_choice, check_integer, check_number
 from musika.corpus.labels import labels_path, write_labels
 from musika.corpus.synth import SAMPLE_RATE
 from musika.corpus.tracks import KINDS, LARGEST_SEED, LONGEST_TRACK, SHORTEST_TRACK, render_track
+from musika.threads import cores
 
 MOST_MINUTES = 50_000.0
 
@@ -123,7 +124,7 @@ def write_corpus(
     check_number(minutes, "minutes", above=0, high=MOST_MINUTES)
     check_integer(seed, "seed", 0, LARGEST_SEED)
     check_number(track_seconds, "track_seconds", SHORTEST_TRACK, LONGEST_TRACK)
-    processes = check_integer(os.cpu_count() or 1 if processes is None else processes, "processes", 1, 1024)
+    processes = check_integer(cores() if processes is None else processes, "processes", 1, 1024)
     folder, prefix = Path(out), kind.replace("@", "-")
     lengths = track_lengths(minutes, track_seconds)
     jobs = [(folder / f"{prefix}_{index:05d}.flac", seconds, index) for index, seconds in enumerate(lengths)]

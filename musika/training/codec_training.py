@@ -21,7 +21,7 @@ from musika.training.codec_phase import PHASES, CodecPhase, make_batch
 from musika.training.codec_start import origin_of, take_over_networks
 from musika.training.components import set_components, weighted_frames
 from musika.training.run import Run, all_finite
-from musika.training.several import same_cards, side_by_side
+from musika.training.several import on_all_cards, same_cards
 
 _WARM_UP_STEPS = 150
 _FINAL_SHARE = 0.02
@@ -275,7 +275,7 @@ def start_codec_run(
         run = Run.create(out, config, {"kind": "codec", "data": data, **origin_of(start)})
     training = config.codec_training
     pool = open_pool(data, run.folder / "cache", config.sample_rate, training.held_out, training.seed, say)
-    with side_by_side(shared_crops(config, phase), say):
+    with on_all_cards(shared_crops(config, phase), say):
         trainer = CodecTrainer(run, pool, say)
     if resume and run.last is not None:
         state = run.load(trainer.networks, {})

@@ -31,7 +31,7 @@ from musika.training.joints import JointMatching, measure_joints
 from musika.training.latent_gan import LatentGan
 from musika.training.moments import MomentMatching
 from musika.training.run import Run
-from musika.training.several import side_by_side
+from musika.training.several import on_all_cards
 from musika.training.take_over import take_over_weights
 from musika.upstream import TRAINING_WEIGHTS
 from musika.weights import load_weights
@@ -281,7 +281,7 @@ def train_generator(
     statistics = _prepare(latents, run.config, codec_preset)
     count = run.config.generator_training.critic_joints
     joints = measure_joints(codec_preset.codec, statistics, latents.training, count) if count else None
-    with side_by_side(run.config.generator_training.batch_size, say):
+    with on_all_cards(run.config.generator_training.batch_size, say):
         gan = build_gan(run.config, start_preset, xla, latents.conditions, joints, latents.training)
     settings = run.config.generator
     crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)

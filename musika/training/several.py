@@ -56,7 +56,7 @@ def sharing_cards(cards: Sequence[str], batch_size: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def side_by_side(batch_size: int | Sequence[int], say: Callable[[str], None] = print) -> Iterator[int]:
+def on_all_cards(batch_size: int | Sequence[int], say: Callable[[str], None] = print) -> Iterator[int]:
     """Where networks are made that train on every card of this machine.
 
     Args:

@@ -71,14 +71,14 @@ def test_one_card_changes_nothing_and_an_odd_batch_says_so(monkeypatch):
     import tensorflow as tf
 
     lines = []
-    with several.side_by_side(32, lines.append) as copies:
+    with several.on_all_cards(32, lines.append) as copies:
         assert copies == 1 and not tf.distribute.has_strategy()
     monkeypatch.setattr(several, "local_cards", lambda: ["GPU:0", "GPU:1"])
-    with several.side_by_side(31, lines.append) as copies:
+    with several.on_all_cards(31, lines.append) as copies:
         assert copies == 1
-    with several.side_by_side([12, 8, 7], lines.append) as copies:
+    with several.on_all_cards([12, 8, 7], lines.append) as copies:
         assert copies == 1
-    with several.side_by_side([], lines.append) as copies:
+    with several.on_all_cards([], lines.append) as copies:
         assert copies == 1
     assert lines == [
         "2 cards cannot share a batch of 31 evenly: one is used.",

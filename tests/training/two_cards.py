@@ -35,7 +35,7 @@ def step_on(cards, config, eager):
     """One training step; every number that it leaves, the losses, and what was said."""
     use(cards)
     said = []
-    with several.side_by_side(config.generator_training.batch_size, said.append) as copies:
+    with several.on_all_cards(config.generator_training.batch_size, said.append) as copies:
         gan = build_gan(config)
     gan.run_eagerly = eager
     batches = toy_batches(config, gan.generator.noise_layers)

@@ -53,7 +53,7 @@ def toy_config(**training):
 def steps_on(cards, config, name, batches):
     """Some training steps of a phase from fixed weights: every number that they leave, and the logs of the last."""
     use(cards)
-    with several.side_by_side(PHASE["crops"], lambda text: None) as copies:
+    with several.on_all_cards(PHASE["crops"], lambda text: None) as copies:
         networks = codec_training.build_networks(config)
         phase = CodecPhase(networks, config, name)
         phase.compile(optimizer=phase.optimizers()["networks"], jit_compile=False)
