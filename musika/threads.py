@@ -31,7 +31,7 @@ def one_thread_an_operation() -> None:
 
 
 def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> Generator[Any, None, None]:
-    """Work on several items at a time, one a core.
+    """Work on several items at a time: one a core and one more, for what is done in Python one waits for another.
 
     Args:
         work: Called with an item in another thread.
@@ -40,7 +40,7 @@ def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> Generator[
     Yields:
         What ``work`` gives for each item, in order.
     """
-    at_once = max(1, min(cores(), _MOST_AT_ONCE))
+    at_once = min(cores() + 1, _MOST_AT_ONCE)
     pool, waiting = ThreadPoolExecutor(at_once), deque[Future[Any]]()
     try:
         for item in items:

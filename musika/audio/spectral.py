@@ -19,8 +19,8 @@ Arrays follow one rule: a single channel is ``(samples,)`` in time and ``(frames
     >>> bool(np.allclose(synthesise(spectrum, config)[192:-192], noise[192:-192], atol=1e-5))
     True
 
-Work goes in chunks of frames that stay in the processor's cache, one thread a channel. The result depends on the
-shape of the input only, never on timing.
+Work goes in chunks of frames that stay in the processor's cache, so the result depends on the
+shape of the input only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.fft
@@ -127,21 +126,6 @@ def synthesis_window(fft_length: int, hop_length: int) -> Floats:
     return dual
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    """The two threads that work on a left and a right channel."""
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="musika-spectral")
-
-
-def _each_channel(work: Callable[[int], None], channels: int) -> None:
-    """Run ``work(channel)`` for every channel, two at a time."""
-    if channels == 1:
-        work(0)
-        return
-    for _ in _threads().map(work, range(channels)):
-        pass
-
-
 def analyse(audio: Floats, spectral: SpectralConfig) -> Spectrum:
     """Transform a waveform to its spectrum.
 
@@ -165,15 +149,11 @@ def analyse(audio: Floats, spectral: SpectralConfig) -> Spectrum:
     window = analysis_window(spectral.fft_length)
     spectrum = np.empty((len(planes), frames, spectral.bins), np.complex64)
 
-    def work(channel: int) -> None:
-        if not frames:
-            return
+    for channel in range(len(planes) if frames else 0):
         views = np.lib.stride_tricks.sliding_window_view(planes[channel], spectral.fft_length)[:: spectral.hop_length]
         for start in range(0, frames, _CHUNK_FRAMES):
             chunk = slice(start, min(start + _CHUNK_FRAMES, frames))
             spectrum[channel, chunk] = scipy.fft.rfft(views[chunk] * window, axis=-1, overwrite_x=True)
-
-    _each_channel(work, len(planes))
     return spectrum.reshape(*samples.shape[1:], frames, spectral.bins)
 
 
@@ -269,7 +249,7 @@ def _overlap_add(
     window = synthesis_window(length, hop) / np.float32(length)
     total = np.zeros((channels, frames + length // hop - 1 if frames else 0, hop), np.float32)
 
-    def work(channel: int) -> None:
+    for channel in range(channels):
         for start in range(0, frames, _CHUNK_FRAMES):
             chunk = slice(start, min(start + _CHUNK_FRAMES, frames))
             pieces = scipy.fft.irfft(spectrum_of(channel, chunk), n=length, axis=-1, norm="forward")
@@ -277,8 +257,6 @@ def _overlap_add(
             for shift in range(length // hop):
                 part = slice(chunk.start + shift, chunk.stop + shift)
                 total[channel, part] += pieces[:, shift * hop : (shift + 1) * hop]
-
-    _each_channel(work, channels)
     return total.reshape(channels, -1)
 
 
@@ -324,7 +302,7 @@ def synthesise_by(
     """As `synthesise`, of a spectrum that is made a few frames at a time.
 
     Args:
-        spectrum_of: Gives the complex64 frames of a channel in a slice, ``(frames, bins)``; called from two threads.
+        spectrum_of: Gives the complex64 frames of a channel in a slice, ``(frames, bins)``.
         channels: Number of channels.
         frames: Number of frames.
         spectral: The transform.

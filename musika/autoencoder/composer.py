@@ -1,10 +1,11 @@
 """From what a compact level-1 decoder's heads give to the spectrum, in NumPy.
 
-Done a few frames at a time, in the processor's cache, it costs half of what it costs as operations of a graph.
+Done in compiled loops, it costs a fifth of what it costs as operations of a graph.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,15 @@ from numpy.typing import NDArray
 
 from musika.autoencoder import phase_tracking
 from musika.autoencoder.phase_steps import full_steps
+from musika.compiled import compiled
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
 _TINY = np.float32(1e-6)
+_SOFT = np.float32(0.01)
+_LOG2_E, _LOG_2 = np.float32(np.log2(np.e)), np.float32(np.log(2.0))
+_BIAS, _LEAST_POWER, _HALF = np.float32(127.0), np.float32(-126.0), np.float32(0.5)  # of exponents in float32
+_1, _2, _3, _4, _5, _6 = (np.float32(1 / math.factorial(order)) for order in range(1, 7))  # the series of exp
 
 
 def widened(values: NDArray) -> Floats:
@@ -45,9 +51,13 @@ class Composer:
         floor = np.float32(soft_floor.floor)
         self.recurrent, self.tracked, self.steps = decoder.recurrent, decoder.tracked, decoder.phase_steps
         self.inverse_weights, self.emphasis = soft_floor.inverse_weights, soft_floor.emphasis
-        self.scale = soft_floor.amplitude_scale * decoder.turn
         self.offset = (_array(decoder.components.mean) + _array(decoder.magnitude.bias)) * self.inverse_weights
-        self.offset_above_floor, self.limit_above_floor = self.offset - floor, decoder.limit() - floor
+        self.of_level = (  # as `_composed` takes it
+            self.inverse_weights,
+            self.offset - floor,
+            np.broadcast_to(decoder.limit() - floor, self.offset.shape).copy(),
+            soft_floor.amplitude_scale * decoder.turn,
+        )
         self.bias = np.split(_array(decoder.phase.bias), 2)
         self.trust = _array(self.steps.trust) if self.steps else None
 
@@ -73,7 +83,9 @@ class Composer:
         phasor = np.broadcast_to(phasor, (len(weighted), *phasor.shape[1:]))
         return weighted, cosine[..., above:], sine[..., above:], phasor
 
-    def compose(self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum) -> Spectrum:
+    def compose(
+        self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, turn: Spectrum | None = None
+    ) -> Spectrum:
         """Make the spectrum of what `track` gives.
 
         Args:
@@ -81,25 +93,25 @@ class Composer:
             cosine: One part of the phasors, likewise; of the upper bins.
             sine: The other part.
             *lower: Unit phasors of the bins below them, if there are any.
+            turn: Phasors by which all frames are turned, `(bins,)`, if they are.
 
         Returns:
             Spectrum `(..., bins)`, complex64.
         """
-        amplitude = self._amplitude(widened(weighted))
-        spectrum = np.empty(weighted.shape, np.complex64)
-        above = cosine.shape[-1]
-        count = weighted.shape[-1] - above
-        for phasor in lower:
-            np.multiply(phasor, amplitude[..., :count], out=spectrum[..., :count])
-        upper = amplitude[..., count:]
-        cosine, sine = (widened(part) + bias[-above:] for part, bias in zip((cosine, sine), self.bias, strict=True))
-        length = cosine * cosine
-        length += sine * sine
-        length += _TINY
-        upper /= np.sqrt(length, out=length)
-        np.multiply(upper, cosine, out=spectrum.real[..., count:])
-        np.multiply(upper, sine, out=spectrum.imag[..., count:])
-        return spectrum
+        bins, above = weighted.shape[-1], cosine.shape[-1]
+        frames = weighted.size // bins
+        spectrum = np.empty((frames, bins), np.complex64)
+        _composed(
+            widened(weighted).reshape(frames, bins),
+            widened(cosine).reshape(frames, above),
+            widened(sine).reshape(frames, above),
+            lower[0].reshape(frames, bins - above) if lower else np.empty((frames, 0), np.complex64),
+            self.of_level,
+            (self.bias[0][-above:], self.bias[1][-above:]),
+            np.ones(bins, np.complex64) if turn is None else turn,
+            spectrum,
+        )
+        return spectrum.reshape(weighted.shape)
 
     def _tracked(self, parts: tuple[NDArray, ...]) -> Spectrum:
         """Unit phasors of the tracked bins, `(1, frames, bins)`: all channels as one."""
@@ -136,14 +148,48 @@ class Composer:
         )
         return np.concatenate([real[..., :bins], cosine], -1), np.concatenate([imaginary[..., :bins], sine], -1)
 
-    def _amplitude(self, weighted: Floats) -> Floats:
-        """`SoftFloor.backward` of weighted levels less their mean, with the sign that moves a frame's phase."""
-        above = weighted * self.inverse_weights
-        above += self.offset_above_floor
-        np.exp(np.minimum(above, self.limit_above_floor, out=above), out=above)
-        above -= np.float32(1.0)
-        root = above * above
-        root += np.float32(0.01)
-        above += np.sqrt(root, out=root)
-        above *= self.scale
-        return above
+
+@compiled
+def _composed(
+    weighted: Floats,
+    cosine: Floats,
+    sine: Floats,
+    lower: Spectrum,
+    of_level: tuple[Floats, Floats, Floats, Floats],
+    bias: tuple[Floats, Floats],
+    turn: Spectrum,
+    spectrum: Spectrum,
+) -> None:
+    """`Composer.compose` into ``spectrum``; levels and limits are above the soft floor.
+
+    Loops over few arrays each: such ones are compiled to vector instructions, as a call of ``exp`` is not.
+    """
+    inverse_weights, offset, limit, scale = of_level
+    cosine_bias, sine_bias = bias
+    frames, bins = weighted.shape
+    low, above = lower.shape[1], cosine.shape[1]
+    amplitude, power = np.empty(bins, np.float32), np.empty(bins, np.int32)
+    power_of_two, length = power.view(np.float32), np.empty(above, np.float32)
+    for frame in range(frames):
+        for bin_ in range(bins):
+            level = min(weighted[frame, bin_] * inverse_weights[bin_] + offset[bin_], limit[bin_])
+            # exp as a power of two, written as the exponent of a float32, and the series of what is left
+            binary = max(level * _LOG2_E, _LEAST_POWER)
+            whole = np.int32(binary + _BIAS + _HALF)
+            rest = (binary - (np.float32(whole) - _BIAS)) * _LOG_2
+            power[bin_] = whole << 23
+            amplitude[bin_] = _1 + rest * (_1 + rest * (_2 + rest * (_3 + rest * (_4 + rest * (_5 + rest * _6)))))
+        for bin_ in range(bins):
+            over = amplitude[bin_] * power_of_two[bin_] - _1  # `SoftFloor.backward`
+            amplitude[bin_] = (over + np.sqrt(over * over + _SOFT)) * scale[bin_]
+        row = spectrum[frame]
+        for bin_ in range(low):
+            row[bin_] = lower[frame, bin_] * (amplitude[bin_] * turn[bin_])
+        for bin_ in range(above):
+            real, imaginary = cosine[frame, bin_] + cosine_bias[bin_], sine[frame, bin_] + sine_bias[bin_]
+            length[bin_] = _1 / np.sqrt(real * real + imaginary * imaginary + _TINY)
+        for bin_ in range(above):
+            length[bin_] *= amplitude[low + bin_]
+        for bin_ in range(above):
+            real, imaginary = cosine[frame, bin_] + cosine_bias[bin_], sine[frame, bin_] + sine_bias[bin_]
+            row[low + bin_] = complex(real * length[bin_], imaginary * length[bin_]) * turn[low + bin_]

@@ -38,10 +38,8 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
     parts = composer.track(parts)
 
     def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
-        spectrum = composer.compose(*(part[channel, chunk] for part in parts))
-        if apart is not None:
-            spectrum *= apart[channel]
-        return spectrum
+        turn = None if apart is None else apart[channel]
+        return composer.compose(*(part[channel, chunk] for part in parts), turn=turn)
 
     return spectral.synthesise_by(spectrum_of_chunk, channels, frames, settings)
 

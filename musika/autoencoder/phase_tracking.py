@@ -16,10 +16,10 @@ alone fit together; and in the lowest bins where something begins to sound: how 
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
+
+from musika.compiled import compiled
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -30,39 +30,49 @@ _ONSET_FADE = 8  # bins above them over which that fades out
 _LEAST_RISE = 0.5  # share of an amplitude that must be new where something begins: twice as loud as the frame before
 _LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
-_CHUNK_FRAMES = 96  # frames that are brought to agree at a time: their arrays stay in the processor's cache
 _ROUNDS = 3  # of agreement: more than three change little
-_OWN_WEIGHT = 0.2  # of what a phase was before, against what the frames before and after say
-_ACROSS_WEIGHT = 0.3  # of what the neighbouring bins say: steps from bin to bin are told less well
+_OWN_WEIGHT = np.float32(0.2)  # of what a phase was before, against what the frames before and after say
+_ACROSS_WEIGHT = np.float32(0.3)  # of what the neighbouring bins say: steps from bin to bin are told less well
+_LEAST = np.float32(1e-20)
 
 
-def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int16]:
+@compiled
+def _ways(before: Floats, level: Floats, source: NDArray[np.int32], loudness: Floats) -> None:
+    """`loudest_ways` of one frame into ``source``; ``loudness`` is scratch, `(bins,)` each."""
+    count = len(level)
+    for bin_ in range(count):
+        source[bin_], loudness[bin_] = bin_, before[bin_]
+    for bin_ in range(1, count):
+        passed = min(loudness[bin_ - 1], level[bin_ - 1])
+        if passed > loudness[bin_]:
+            source[bin_], loudness[bin_] = source[bin_ - 1], passed
+    below, way = before[count - 1], count - 1  # downwards, where that is louder still
+    for bin_ in range(count - 2, -1, -1):
+        passed = min(below, level[bin_ + 1])
+        if passed > before[bin_]:
+            below = passed
+        else:
+            below, way = before[bin_], bin_
+        if below > loudness[bin_]:
+            source[bin_] = way
+
+
+@compiled
+def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int32]:
     """From which bin of the frame before each phase comes.
 
     A way is as loud as its quietest place; it goes up or down along the bins, so one sweep each way finds all of them.
 
     Args:
-        before: Log-magnitudes of the frame before, `(bins, frames)`.
+        before: Log-magnitudes of the frames before, `(frames, bins)`.
         level: Log-magnitudes, likewise.
 
     Returns:
-        The bin, `(bins, frames)`.
+        The bin, `(frames, bins)`.
     """
-    count = len(level)
-    own = np.arange(count, dtype=np.int16)[:, None]
-    ways = []
-    for bins, furthest in ((range(count), np.maximum), (range(count - 1, -1, -1), np.minimum)):
-        loudness, handed_on, passed = before.copy(), np.zeros(level.shape, bool), np.empty_like(level[0])
-        for last, now in itertools.pairwise(bins):
-            np.minimum(loudness[last], level[last], out=passed)
-            np.greater(passed, loudness[now], out=handed_on[now])
-            np.maximum(passed, loudness[now], out=loudness[now])
-        source = own + np.multiply(handed_on, bins[0] - own, dtype=np.int16)  # then the last bin where a way begins
-        for last, now in itertools.pairwise(bins):
-            furthest(source[last], source[now], out=source[now])
-        ways.append((source, loudness))
-    (source, loudness), (downwards, loud_downwards) = ways
-    source += np.multiply(loud_downwards > loudness, downwards - source, dtype=np.int16)
+    source, loudness = np.empty(level.shape, np.int32), np.empty(level.shape[1], np.float32)
+    for frame in range(len(level)):
+        _ways(before[frame], level[frame], source[frame], loudness)
     return source
 
 
@@ -115,37 +125,33 @@ def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floa
     Returns:
         Phases in radians, likewise, not wrapped.
     """
-    frames = len(level)
-    by_bin = np.ascontiguousarray(level.T)
-    source = loudest_ways(np.roll(by_bin, 1, axis=1), by_bin)  # of the first frame it says nothing
-    source = np.ascontiguousarray(source.T).astype(np.intp)
-    # Along the bins a phase differs by their steps' sum, wherever the way begins: what is carried on is the rest.
-    across = np.cumsum(across, axis=-1) - across
-    advance = advance - across
-    advance[1:] += across[:-1]
-    given = given - across
-    share = _onset_pulls(level[:, :_LOW])
-    begins = np.any(share, axis=1).tolist()
-    phase = np.empty_like(advance)
-    phase[0] = last = given[0]
-    for frame, (moved, ways, now) in enumerate(zip(advance[1:], source[1:], phase[1:], strict=True), 1):
-        moved += last
-        last = moved.take(ways, out=now, mode="clip")
+    return _carried(level, advance, across, given, _onset_pulls(level[:, :_LOW]))
+
+
+@compiled
+def _carried(level: Floats, advance: Floats, across: Floats, given: Floats, share: Floats) -> Floats:
+    """`track`, with the shares by which onsets draw the lowest bins to the phases given."""
+    frames, bins = level.shape
+    phase, source = np.empty_like(level), np.empty(bins, np.int32)
+    loudness, beside, moved = np.empty(bins, np.float32), np.empty(bins, np.float32), np.empty(bins, np.float32)
+    phase[0] = given[0]
+    for frame in range(1, frames):
+        before, now = phase[frame - 1], phase[frame]
+        _ways(level[frame - 1], level[frame], source, loudness)
+        total = np.float32(0.0)
+        for bin_ in range(bins):  # along the bins phases differ by the steps' sum
+            beside[bin_] = total
+            total += across[frame, bin_]
+        for bin_ in range(bins):
+            moved[bin_] = before[bin_] + advance[frame, bin_] - beside[bin_]
+        for bin_ in range(bins):
+            now[bin_] = moved[source[bin_]] + beside[bin_]
         end = min(frame, frames - 1 - frame)
-        if end < _ENDS:
-            _draw(now, given[frame], 1.0 - end / _ENDS)
-        elif begins[frame]:
-            _draw(now[:_LOW], given[frame, :_LOW], share[frame])
-    phase += across
+        for bin_ in range(bins if end < _ENDS else share.shape[1]):
+            away = given[frame, bin_] - now[bin_]
+            away -= _CIRCLE * np.rint(away / _CIRCLE)  # the shorter way round
+            now[bin_] += away * (np.float32(1.0 - end / _ENDS) if end < _ENDS else share[frame, bin_])
     return phase
-
-
-def _draw(phase: Floats, given: Floats, share: Floats | float) -> None:
-    """Draw phases to those given, the shorter way round, in place."""
-    away = given - phase
-    away -= _CIRCLE * np.rint(away * (1 / _CIRCLE))
-    away *= np.float32(share) if isinstance(share, float) else share
-    phase += away
 
 
 def agreed(phase: Floats, level: Floats, advance: Floats, across: Floats) -> Spectrum:
@@ -163,49 +169,81 @@ def agreed(phase: Floats, level: Floats, advance: Floats, across: Floats) -> Spe
     Returns:
         Unit phasors of the phases, `(frames, bins)`.
     """
-    frames, settled = len(phase), np.empty(phase.shape, np.complex64)
     amplitude = np.exp(level - level.max())
-    for start in range(0, frames, _CHUNK_FRAMES):
-        # a round hears one frame further, so what lies as many frames inside as there are rounds is as in the whole
-        part = slice(max(start - _ROUNDS, 0), min(start + _CHUNK_FRAMES + _ROUNDS, frames))
-        own = slice(start - part.start, start - part.start + _CHUNK_FRAMES)
-        ends = [0] * (start == 0) + [-1] * (part.stop == frames)
-        found = _settled(phase[part], amplitude[part], advance[part], across[part], ends)[own]
-        settled[start : start + len(found)] = found
+    return _settled(unit_phasors(phase), unit_phasors(advance), unit_phasors(across), amplitude)
+
+
+@compiled
+def _settled(given: Spectrum, later: Spectrum, higher: Spectrum, amplitude: Floats) -> Spectrum:
+    """`agreed` of unit phasors of phases and of steps, and amplitudes.
+
+    A round follows the one before by a frame, so all that it needs is still in the processor's cache.
+    """
+    frames, bins = given.shape
+    heard = np.empty((_ROUNDS + 1, frames, bins), np.complex64)
+    heard[0] = given
+    turns, own = np.empty((_ROUNDS, 4, bins), np.complex64), np.empty((_ROUNDS, bins), np.float32)
+    for step in range(frames + _ROUNDS - 1):
+        if 0 < step < frames - 1:
+            _weigh(amplitude[step - 1 : step + 2], later, higher, step, turns[step % _ROUNDS], own[step % _ROUNDS])
+        for done in range(_ROUNDS):
+            frame = step - done
+            if 0 <= frame < frames:
+                now, here = heard[done + 1, frame], heard[done, frame]
+                now[:] = given[frame]
+                if 0 < frame < frames - 1 and bins > _ONSET_BINS:
+                    turn, first = turns[frame % _ROUNDS], _ONSET_BINS
+                    for bin_ in range(first, bins):
+                        now[bin_] = here[bin_] * own[frame % _ROUNDS, bin_]
+                    _add_product(now[first:], turn[0, first:], heard[done, frame - 1, first:])
+                    _add_product(now[first:], turn[1, first:], heard[done, frame + 1, first:])
+                    _add_product(now[first:], turn[2, first:], here[first - 1 :])
+                    _add_product(now[first:-1], turn[3, first:], here[first + 1 :])
+    settled = heard[_ROUNDS]
+    for frame in range(frames):
+        row = settled[frame]
+        for bin_ in range(bins):
+            length = row[bin_].real * row[bin_].real + row[bin_].imag * row[bin_].imag
+            row[bin_] *= np.float32(1.0) / np.sqrt(length + _LEAST)
     return settled
 
 
-def _settled(phase: Floats, amplitude: Floats, advance: Floats, across: Floats, ends: list[int]) -> Spectrum:
-    """`agreed` of some frames, those at the ends given staying as they are."""
-    over_time = np.minimum(amplitude[1:], amplitude[:-1])
-    over_bins = np.minimum(amplitude[:, 1:], amplitude[:, :-1]) * np.float32(_ACROSS_WEIGHT)
-    own = amplitude * np.float32(_OWN_WEIGHT)
-    total = own + np.float32(1e-20)
-    total[1:] += over_time
-    total[:-1] += over_time
-    total[:, 1:] += over_bins
-    total[:, :-1] += over_bins
-    own /= total
-    later, higher = unit_phasors(advance[1:]), unit_phasors(across[:, :-1])
-    ways = (
-        (np.s_[1:, :], np.s_[:-1, :], later * (over_time / total[1:])),
-        (np.s_[:-1, :], np.s_[1:, :], later.conj() * (over_time / total[:-1])),
-        (np.s_[:, 1:], np.s_[:, :-1], higher * (over_bins / total[:, 1:])),
-        (np.s_[:, :-1], np.s_[:, 1:], higher.conj() * (over_bins / total[:, :-1])),
-    )
-    held = phasors = unit_phasors(phase)
-    for _ in range(_ROUNDS):
-        heard = phasors * own
-        for here, there, turn in ways:
-            heard[here] += phasors[there] * turn
-        heard[:, :_ONSET_BINS] = held[:, :_ONSET_BINS]
-        for frame in ends:
-            heard[frame] = held[frame]
-        phasors = heard
-    length = phasors.real * phasors.real
-    length += phasors.imag * phasors.imag
-    phasors *= 1.0 / np.sqrt(length + np.float32(1e-20))
-    return phasors
+@compiled
+def _weigh(amplitude: Floats, later: Spectrum, higher: Spectrum, frame: int, turns: Spectrum, own: Floats) -> None:
+    """How a frame's phasors follow from their own and, by `turns`, those before, after, below and above.
+
+    Loops over few arrays each: such ones are compiled to vector instructions.
+    """
+    before, now, after = amplitude
+    bins = len(now)
+    weights = np.zeros((4, bins), np.float32)
+    for bin_ in range(bins):
+        weights[0, bin_] = min(before[bin_], now[bin_])
+        weights[1, bin_] = min(after[bin_], now[bin_])
+    for bin_ in range(1, bins):
+        weights[2, bin_] = min(now[bin_ - 1], now[bin_]) * _ACROSS_WEIGHT
+    for bin_ in range(bins - 1):
+        weights[3, bin_] = weights[2, bin_ + 1]
+    for bin_ in range(bins):
+        own[bin_] = now[bin_] * _OWN_WEIGHT
+        whole = own[bin_] + weights[0, bin_] + weights[1, bin_] + weights[2, bin_] + weights[3, bin_] + _LEAST
+        own[bin_] /= whole
+        for way in range(4):
+            weights[way, bin_] /= whole
+    for bin_ in range(bins):
+        turns[0, bin_] = later[frame, bin_] * weights[0, bin_]
+        turns[3, bin_] = higher[frame, bin_].conjugate() * weights[3, bin_]
+    for bin_ in range(bins):
+        turns[1, bin_] = later[frame + 1, bin_].conjugate() * weights[1, bin_]
+    for bin_ in range(1, bins):
+        turns[2, bin_] = higher[frame, bin_ - 1] * weights[2, bin_]
+
+
+@compiled
+def _add_product(total: Spectrum, turn: Spectrum, phasors: Spectrum) -> None:
+    """Add the products of two arrays, as far as the total goes."""
+    for bin_ in range(len(total)):
+        total[bin_] += turn[bin_] * phasors[bin_]
 
 
 def unit_phasors(angle: Floats) -> Spectrum:

@@ -34,9 +34,9 @@ def by_heap(before, level):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_ways_are_those_of_the_published_algorithm(seed):
     rng = np.random.default_rng(seed)
-    before, level = (np.cumsum(rng.standard_normal((BINS, 30)), axis=0).astype(np.float32) for _ in range(2))
+    before, level = (np.cumsum(rng.standard_normal((30, BINS)), axis=1).astype(np.float32) for _ in range(2))
     found = loudest_ways(before, level)
-    expected = np.array([by_heap(before[:, frame], level[:, frame]) for frame in range(30)]).T
+    expected = np.array([by_heap(*frame) for frame in zip(before, level, strict=True)])
     np.testing.assert_array_equal(found, expected)
 
 
