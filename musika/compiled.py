@@ -28,6 +28,7 @@ def compiled(function: Function) -> Function:
         "fastmath": {"nnan", "ninf", "nsz", "arcp", "contract"},
     }
     try:
-        return numba.njit(function, cache=True, **options)
+        made: Any = numba.njit(function, cache=True, **options)
     except RuntimeError:  # no place to keep it
-        return numba.njit(function, **options)
+        made = numba.njit(function, **options)
+    return made

@@ -34,6 +34,11 @@ def widened(values: NDArray) -> Floats:
     return bits.view(np.float32)
 
 
+def _plain(values: NDArray, width: int) -> NDArray:
+    """Rows of a width in a writable array without gaps: all that `_composed` is compiled for."""
+    return np.require(values, requirements=["C", "W"]).reshape(values.size // max(width, 1), width)
+
+
 def _array(values: Any) -> Floats:
     """Weights as float32."""
     return ops.convert_to_numpy(ops.cast(values, "float32"))
@@ -102,10 +107,10 @@ class Composer:
         frames = weighted.size // bins
         spectrum = np.empty((frames, bins), np.complex64)
         _composed(
-            widened(weighted).reshape(frames, bins),
-            widened(cosine).reshape(frames, above),
-            widened(sine).reshape(frames, above),
-            lower[0].reshape(frames, bins - above) if lower else np.empty((frames, 0), np.complex64),
+            _plain(widened(weighted), bins),
+            _plain(widened(cosine), above),
+            _plain(widened(sine), above),
+            _plain(lower[0], bins - above) if lower else np.empty((frames, 0), np.complex64),
             self.of_level,
             (self.bias[0][-above:], self.bias[1][-above:]),
             np.ones(bins, np.complex64) if turn is None else turn,

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from musika.checks import UserError
+from musika.cli.spared import spare_imports
 from musika.threads import one_thread_an_operation
 from musika.version import __version__
 
@@ -117,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: After help and after arguments that cannot be parsed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    spare_imports()
     given = list(sys.argv[1:] if arguments is None else arguments)
     module, args = parse(given)
     if given[0] not in _TRAINING:
