@@ -327,6 +327,9 @@ class Codec:
         """
         precision, one_at_a_time = self.precision, threading.Lock()
         keep_freed_memory()
+        if precision not in self._graphs:
+            level1, settings = self.networks["level1_decoder"], self.config.spectral
+            threading.Thread(target=decoded.compile_ahead, args=(level1, settings), daemon=True).start()
 
         def work(block: int) -> tuple[int, Floats]:
             context = self.config.codec.context_latents

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from musika.autoencoder import phase_tracking
 from musika.autoencoder.phase_steps import full_steps
-from musika.compiled import compiled
+from musika.jit import jit
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -154,7 +154,7 @@ class Composer:
         return np.concatenate([real[..., :bins], cosine], -1), np.concatenate([imaginary[..., :bins], sine], -1)
 
 
-@compiled
+@jit
 def _composed(
     weighted: Floats,
     cosine: Floats,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.audio import spectral, stereo
+from musika.autoencoder.graphs import composes
 from musika.config import SpectralConfig
 
 Parts = tuple[NDArray, ...]
@@ -52,6 +53,19 @@ def _rotation(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum 
     if all(np.array_equal(left[:count], right[:count]) for count in (1, None) for left, right in parts):
         return None
     return stereo.spread_rotation(keras.ops.convert_to_numpy(decoder.spread), settings.fft_length)
+
+
+def compile_ahead(decoder: Any, settings: SpectralConfig) -> None:
+    """Have what `waveform_of` compiles compiled, on frames of silence, as may be done while a graph is built.
+
+    Args:
+        decoder: The level-1 decoder.
+        settings: The transform.
+    """
+    if composes(decoder):
+        steps = 2 * decoder.tracked
+        widths = [settings.bins, *2 * [settings.bins - decoder.recurrent], 2 * decoder.recurrent, steps]
+        waveform_of(tuple(np.zeros((2, 2, width), np.float32) for width in widths if width), decoder, settings)
 
 
 def spectrum_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum:

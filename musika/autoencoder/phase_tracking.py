@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.compiled import compiled
+from musika.jit import jit
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -36,7 +36,7 @@ _ACROSS_WEIGHT = np.float32(0.3)  # of what the neighbouring bins say: steps fro
 _LEAST = np.float32(1e-20)
 
 
-@compiled
+@jit
 def _ways(before: Floats, level: Floats, source: NDArray[np.int32], loudness: Floats) -> None:
     """`loudest_ways` of one frame into ``source``; ``loudness`` is scratch, `(bins,)` each."""
     count = len(level)
@@ -57,7 +57,7 @@ def _ways(before: Floats, level: Floats, source: NDArray[np.int32], loudness: Fl
             source[bin_] = way
 
 
-@compiled
+@jit
 def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int32]:
     """From which bin of the frame before each phase comes.
 
@@ -128,13 +128,14 @@ def track(level: Floats, advance: Floats, across: Floats, given: Floats) -> Floa
     return _carried(level, advance, across, given, _onset_pulls(level[:, :_LOW]))
 
 
-@compiled
+@jit
 def _carried(level: Floats, advance: Floats, across: Floats, given: Floats, share: Floats) -> Floats:
     """`track`, with the shares by which onsets draw the lowest bins to the phases given."""
     frames, bins = level.shape
     phase, source = np.empty_like(level), np.empty(bins, np.int32)
     loudness, beside, moved = np.empty(bins, np.float32), np.empty(bins, np.float32), np.empty(bins, np.float32)
-    phase[0] = given[0]
+    for bin_ in range(bins):
+        phase[0, bin_] = given[0, bin_]
     for frame in range(1, frames):
         before, now = phase[frame - 1], phase[frame]
         _ways(level[frame - 1], level[frame], source, loudness)
@@ -173,7 +174,7 @@ def agreed(phase: Floats, level: Floats, advance: Floats, across: Floats) -> Spe
     return _settled(unit_phasors(phase), unit_phasors(advance), unit_phasors(across), amplitude)
 
 
-@compiled
+@jit
 def _settled(given: Spectrum, later: Spectrum, higher: Spectrum, amplitude: Floats) -> Spectrum:
     """`agreed` of unit phasors of phases and of steps, and amplitudes.
 
@@ -181,68 +182,73 @@ def _settled(given: Spectrum, later: Spectrum, higher: Spectrum, amplitude: Floa
     """
     frames, bins = given.shape
     heard = np.empty((_ROUNDS + 1, frames, bins), np.complex64)
-    heard[0] = given
     turns, own = np.empty((_ROUNDS, 4, bins), np.complex64), np.empty((_ROUNDS, bins), np.float32)
-    for step in range(frames + _ROUNDS - 1):
-        if 0 < step < frames - 1:
-            _weigh(amplitude[step - 1 : step + 2], later, higher, step, turns[step % _ROUNDS], own[step % _ROUNDS])
-        for done in range(_ROUNDS):
-            frame = step - done
-            if 0 <= frame < frames:
-                now, here = heard[done + 1, frame], heard[done, frame]
-                now[:] = given[frame]
-                if 0 < frame < frames - 1 and bins > _ONSET_BINS:
-                    turn, first = turns[frame % _ROUNDS], _ONSET_BINS
-                    for bin_ in range(first, bins):
-                        now[bin_] = here[bin_] * own[frame % _ROUNDS, bin_]
-                    _add_product(now[first:], turn[0, first:], heard[done, frame - 1, first:])
-                    _add_product(now[first:], turn[1, first:], heard[done, frame + 1, first:])
-                    _add_product(now[first:], turn[2, first:], here[first - 1 :])
-                    _add_product(now[first:-1], turn[3, first:], here[first + 1 :])
+    for step in range(frames + _ROUNDS):
+        if step < frames:
+            for bin_ in range(bins):
+                heard[0, step, bin_] = given[step, bin_]
+        for done in range(1, _ROUNDS + 1):
+            frame = step - done  # the next one has come as far as the round before
+            if not 0 <= frame < frames:
+                continue
+            slot, now = frame % _ROUNDS, heard[done, frame]
+            first = bins if frame in (0, frames - 1) else min(_ONSET_BINS, bins)
+            for bin_ in range(first):
+                now[bin_] = given[frame, bin_]
+            if first == bins:
+                continue
+            before, here, after = heard[done - 1, frame - 1], heard[done - 1, frame], heard[done - 1, frame + 1]
+            if done == 1:
+                _weigh(amplitude, later, higher, frame, turns[slot], own[slot])
+            for bin_ in range(first, bins):
+                now[bin_] = here[bin_] * own[slot, bin_]
+            for way, phasors in enumerate((before[first:], after[first:], here[first - 1 :], here[first + 1 :])):
+                _add_product(now[first:], turns[slot, way, first:], phasors)
     settled = heard[_ROUNDS]
     for frame in range(frames):
-        row = settled[frame]
         for bin_ in range(bins):
-            length = row[bin_].real * row[bin_].real + row[bin_].imag * row[bin_].imag
-            row[bin_] *= np.float32(1.0) / np.sqrt(length + _LEAST)
+            value = settled[frame, bin_]
+            length = value.real * value.real + value.imag * value.imag + _LEAST
+            settled[frame, bin_] = value * (np.float32(1.0) / np.sqrt(length))
     return settled
 
 
-@compiled
+@jit
 def _weigh(amplitude: Floats, later: Spectrum, higher: Spectrum, frame: int, turns: Spectrum, own: Floats) -> None:
     """How a frame's phasors follow from their own and, by `turns`, those before, after, below and above.
 
     Loops over few arrays each: such ones are compiled to vector instructions.
     """
-    before, now, after = amplitude
-    bins = len(now)
-    weights = np.zeros((4, bins), np.float32)
+    bins = own.shape[0]
+    before, after, beside = np.empty(bins, np.float32), np.empty(bins, np.float32), np.zeros(bins + 1, np.float32)
     for bin_ in range(bins):
-        weights[0, bin_] = min(before[bin_], now[bin_])
-        weights[1, bin_] = min(after[bin_], now[bin_])
+        before[bin_] = min(amplitude[frame - 1, bin_], amplitude[frame, bin_])
+        after[bin_] = min(amplitude[frame + 1, bin_], amplitude[frame, bin_])
     for bin_ in range(1, bins):
-        weights[2, bin_] = min(now[bin_ - 1], now[bin_]) * _ACROSS_WEIGHT
-    for bin_ in range(bins - 1):
-        weights[3, bin_] = weights[2, bin_ + 1]
+        beside[bin_] = min(amplitude[frame, bin_ - 1], amplitude[frame, bin_]) * _ACROSS_WEIGHT
     for bin_ in range(bins):
-        own[bin_] = now[bin_] * _OWN_WEIGHT
-        whole = own[bin_] + weights[0, bin_] + weights[1, bin_] + weights[2, bin_] + weights[3, bin_] + _LEAST
-        own[bin_] /= whole
-        for way in range(4):
-            weights[way, bin_] /= whole
+        own[bin_] = amplitude[frame, bin_] * _OWN_WEIGHT
     for bin_ in range(bins):
-        turns[0, bin_] = later[frame, bin_] * weights[0, bin_]
-        turns[3, bin_] = higher[frame, bin_].conjugate() * weights[3, bin_]
+        share = np.float32(1.0) / (own[bin_] + before[bin_] + after[bin_] + beside[bin_] + beside[bin_ + 1] + _LEAST)
+        own[bin_] *= share
+        before[bin_] *= share
+        after[bin_] *= share
+        turns[2, bin_] = beside[bin_] * share
+        turns[3, bin_] = beside[bin_ + 1] * share
     for bin_ in range(bins):
-        turns[1, bin_] = later[frame + 1, bin_].conjugate() * weights[1, bin_]
+        turns[0, bin_] = later[frame, bin_] * before[bin_]
+    for bin_ in range(bins):
+        turns[1, bin_] = later[frame + 1, bin_].conjugate() * after[bin_]
     for bin_ in range(1, bins):
-        turns[2, bin_] = higher[frame, bin_ - 1] * weights[2, bin_]
+        turns[2, bin_] *= higher[frame, bin_ - 1]
+    for bin_ in range(bins):
+        turns[3, bin_] *= higher[frame, bin_].conjugate()
 
 
-@compiled
+@jit
 def _add_product(total: Spectrum, turn: Spectrum, phasors: Spectrum) -> None:
-    """Add the products of two arrays, as far as the total goes."""
-    for bin_ in range(len(total)):
+    """Add the products of a frame's turns and phasors, as far as both go: a loop for vector instructions."""
+    for bin_ in range(min(len(total), len(phasors))):
         total[bin_] += turn[bin_] * phasors[bin_]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musika.autoencoder import compact
+from musika.autoencoder import compact, composer, decoded, phase_tracking
 from musika.autoencoder.level1 import build_level1_decoder
 from musika.autoencoder.soft_floor import SoftFloor
 from musika.config import load_config
@@ -119,8 +119,6 @@ def test_left_and_right_have_one_phase_in_the_tracked_bins(config, networks):
 
 def test_playing_tracks_by_the_steps_that_training_compares(config, networks, monkeypatch):
     """One channel's steps, as NumPy makes them, are those of the network's own method."""
-    from musika.autoencoder import phase_tracking
-
     level1 = np.random.default_rng(5).standard_normal((1, 16, config.codec.level1_channels)).astype(np.float32)
     decoder, seen = networks["level1_decoder"], []
     decoder.phase_steps.trust.assign(np.random.default_rng(6).uniform(0.5, 1.5, 2 * decoder.tracked))
@@ -129,6 +127,22 @@ def test_playing_tracks_by_the_steps_that_training_compares(config, networks, mo
     decoder.composer().track(tuple(np.asarray(part) for part in parts))
     (_, advance, across, _) = seen[0]
     np.testing.assert_allclose(np.concatenate([advance, across], -1), np.asarray(decoder.steps(parts))[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_is_compiled_ahead_is_all_that_is_compiled(config, dtype):
+    def variants():
+        loops = (composer._composed, phase_tracking._carried, phase_tracking._settled)
+        return {signature for loop in loops for signature in loop.signatures}
+
+    decoder = build_level1_decoder(config, dtype)
+    decoded.compile_ahead(decoder, config.spectral)
+    before = variants()
+    level1 = np.random.default_rng(4).standard_normal((2, 16, config.codec.level1_channels)).astype(np.float32)
+    parts = tuple(np.asarray(part) for part in decoder.heads(level1))
+    assert str(parts[0].dtype) == dtype
+    assert decoded.waveform_of(parts, decoder, config.spectral).any()
+    assert variants() == before
 
 
 def test_the_margin_is_context_only(config, networks):

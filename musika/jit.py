@@ -10,7 +10,7 @@ import numba
 Function = TypeVar("Function", bound=Callable)
 
 
-def compiled(function: Function) -> Function:
+def jit(function: Function) -> Function:
     """Compile a function of numbers and arrays when it is first called; other threads go on while it runs.
 
     What is compiled is kept beside the source file, or else in the user's cache, so that it is compiled once on a
