@@ -1,4 +1,4 @@
-"""From what a compact level-1 decoder's heads give to the spectrum, in NumPy.
+"""From what a compact level-1 decoder's heads give to the spectrum, outside of the graph.
 
 Done in compiled loops, it costs a fifth of what it costs as operations of a graph.
 """

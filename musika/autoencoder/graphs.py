@@ -128,8 +128,8 @@ def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) 
     """Join both decoders.
 
     The graph ends where matrix products end. The way on to the spectrum is left to the level-1 decoder's ``composer``,
-    if it has that, or else to `musika.audio.spectral.synthesise_scaled`: done in NumPy, a few frames at a time in the
-    processor's cache, it costs half of what it costs as operations of this graph.
+    if it has that, or else to `musika.audio.spectral.synthesise_scaled`: done a few frames at a time, in the
+    processor's cache, it costs a fraction of what it costs as operations of this graph.
 
     Args:
         config: The config.

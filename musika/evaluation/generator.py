@@ -38,6 +38,7 @@ Clip = tuple[Floats, Floats]  # waveform (samples, 2) and latents (steps, channe
 
 REAL, CODEC, GENERATED, CONTROLLED = "real, other tracks", "through the codec", "generated", "generated, controlled"
 REFERENCE = "reference"
+_PIECE_LENGTHS = 10  # of each piece's latents, in which the steps at seams are measured
 MEASURES = ("frechet", "frechet_infinity", "kernel", "precision", "recall", "density", "coverage")
 COPYING_STEPS = 8  # latent steps that are compared with training music as one: about 0.75 s
 MOST_TRAINING = 20_000  # windows of training music
@@ -167,8 +168,8 @@ class _Bench:
             yield self.preset.codec.decode(latents, samples=len(audio), seed=index), latents
 
     def pieces(self, values: Sequence[dict[str, Any]]) -> Iterator[Clip]:
-        """Generated pieces with their latents."""
-        steps = round(self.study.seconds * self.preset.config.latent_rate)
+        """Generated pieces, with their latents and those of what would come next: few seams lie in what is heard."""
+        steps = _PIECE_LENGTHS * round(self.study.seconds * self.preset.config.latent_rate)
         for index, controls in enumerate(values):
             piece = self.preset.piece(self.study.seed + index, seconds=self.study.seconds, **controls)
             yield piece.render(0.0, self.study.seconds), piece.latents(0, steps)
@@ -185,7 +186,7 @@ class _Bench:
                     raise UserError(f"clips of {self.study.seconds:g} s are shorter than a window of {embedding.name}.")
                 found.tracks[embedding.name].append(windows)
             found.sound.append(sound_measures(audio, latents, self.preset.config))
-            found.latents.append(latents)
+            found.latents.append(latents[: len(audio) // self.preset.config.latent_hop])
             step()
         return found
 
