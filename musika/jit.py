@@ -20,13 +20,25 @@ def jit(function: Function) -> Function:
         function: The function, in what numba understands.
 
     Returns:
-        The compiled one. Not-a-numbers are not looked after.
+        The compiled one. Not-a-numbers are not looked after, and last bits may differ between kinds of processors.
     """
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "fastmath": {"nnan", "ninf", "nsz", "arcp", "contract"},
-    }
+    return _compiled(function, {"nnan", "ninf", "nsz", "arcp", "contract"})
+
+
+def jit_exactly(function: Function) -> Function:
+    """As `jit`, but each operation is rounded as IEEE 754 says: the bytes are the same on every machine.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The compiled one.
+    """
+    return _compiled(function, False)
+
+
+def _compiled(function: Function, fast: set[str] | bool) -> Function:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fast}
     try:
         made: Any = numba.njit(function, cache=True, **options)
     except RuntimeError:  # no place to keep it

@@ -309,7 +309,7 @@ class Codec:
             tail = wave[size:].copy()
             cut = slice(max(head - block * size, 0), min(end - block * size, size))
             if cut.start < cut.stop:
-                yield limiter.soft_limit(np.ascontiguousarray(wave[cut]))
+                yield limiter.soft_limit(wave[cut])
 
     def block_waves(
         self, source: LatentSource, blocks: Iterator[int], noise_seed: int | None, frames: int | None = None

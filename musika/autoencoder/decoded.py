@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.audio import spectral, stereo
+from musika.audio.limiter import soft_limit
 from musika.autoencoder.graphs import composes
 from musika.config import SpectralConfig
 
@@ -56,12 +57,13 @@ def _rotation(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum 
 
 
 def compile_ahead(decoder: Any, settings: SpectralConfig) -> None:
-    """Have what `waveform_of` compiles compiled, on frames of silence, as may be done while a graph is built.
+    """Have what `waveform_of` and the limiter compile compiled, on silence, as may be done while a graph is built.
 
     Args:
         decoder: The level-1 decoder.
         settings: The transform.
     """
+    soft_limit(np.zeros((2, 3), np.float32).T[:2])
     if composes(decoder):
         steps = 2 * decoder.tracked
         widths = [settings.bins, *2 * [settings.bins - decoder.recurrent], 2 * decoder.recurrent, steps]
