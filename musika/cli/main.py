@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from musika.checks import UserError
-from musika.cli.spared import spare_imports
+from musika.spared import spare_imports
 from musika.threads import one_thread_an_operation
 from musika.version import __version__
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.evaluation.report import environment
+from musika.spared import spare_imports
 from musika.threads import one_thread_an_operation
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ def cold_render(name: str, seconds: float, precision: str) -> dict[str, float]:
 
     from musika.rendering import render_file
 
+    spare_imports()  # as the command does
     one_thread_an_operation()
     piece = load_subject(name, precision).piece(seed=0)
     with tempfile.TemporaryDirectory() as folder:

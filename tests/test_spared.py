@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from musika.cli.spared import spare_imports
+from musika.spared import spare_imports
 spare_imports()
 spare_imports()
 import keras
