@@ -134,10 +134,13 @@ def _carried(level: Floats, advance: Floats, across: Floats, given: Floats, shar
     frames, bins = level.shape
     phase, source = np.empty_like(level), np.empty(bins, np.int32)
     loudness, beside, moved = np.empty(bins, np.float32), np.empty(bins, np.float32), np.empty(bins, np.float32)
-    for bin_ in range(bins):
-        phase[0, bin_] = given[0, bin_]
-    for frame in range(1, frames):
-        before, now = phase[frame - 1], phase[frame]
+    for frame in range(frames):
+        now = phase[frame]
+        if frame == 0:
+            for bin_ in range(bins):
+                now[bin_] = given[0, bin_]
+            continue
+        before = phase[frame - 1]
         _ways(level[frame - 1], level[frame], source, loudness)
         total = np.float32(0.0)
         for bin_ in range(bins):  # along the bins phases differ by the steps' sum
