@@ -37,8 +37,17 @@ _LEAST = np.float32(1e-20)
 
 
 @jit
-def _ways(before: Floats, level: Floats, source: NDArray[np.int32], loudness: Floats) -> None:
-    """`loudest_ways` of one frame into ``source``; ``loudness`` is scratch, `(bins,)` each."""
+def loudest_ways(before: Floats, level: Floats, source: NDArray[np.int32], loudness: Floats) -> None:
+    """Find from which bin of the frame before each phase comes.
+
+    A way is as loud as its quietest place; it goes up or down along the bins, so one sweep each way finds all of them.
+
+    Args:
+        before: Log-magnitudes of the frame before, `(bins,)`.
+        level: Log-magnitudes, likewise.
+        source: Where the bins are written, likewise.
+        loudness: Room to work in, likewise.
+    """
     count = len(level)
     for bin_ in range(count):
         source[bin_], loudness[bin_] = bin_, before[bin_]
@@ -55,25 +64,6 @@ def _ways(before: Floats, level: Floats, source: NDArray[np.int32], loudness: Fl
             below, way = before[bin_], bin_
         if below > loudness[bin_]:
             source[bin_] = way
-
-
-@jit
-def loudest_ways(before: Floats, level: Floats) -> NDArray[np.int32]:
-    """From which bin of the frame before each phase comes.
-
-    A way is as loud as its quietest place; it goes up or down along the bins, so one sweep each way finds all of them.
-
-    Args:
-        before: Log-magnitudes of the frames before, `(frames, bins)`.
-        level: Log-magnitudes, likewise.
-
-    Returns:
-        The bin, `(frames, bins)`.
-    """
-    source, loudness = np.empty(level.shape, np.int32), np.empty(level.shape[1], np.float32)
-    for frame in range(len(level)):
-        _ways(before[frame], level[frame], source[frame], loudness)
-    return source
 
 
 def _onset_pulls(level: Floats) -> Floats:
@@ -141,7 +131,7 @@ def _carried(level: Floats, advance: Floats, across: Floats, given: Floats, shar
                 now[bin_] = given[0, bin_]
             continue
         before = phase[frame - 1]
-        _ways(level[frame - 1], level[frame], source, loudness)
+        loudest_ways(level[frame - 1], level[frame], source, loudness)
         total = np.float32(0.0)
         for bin_ in range(bins):  # along the bins phases differ by the steps' sum
             beside[bin_] = total
@@ -184,30 +174,27 @@ def _settled(given: Spectrum, later: Spectrum, higher: Spectrum, amplitude: Floa
     A round follows the one before by a frame, so all that it needs is still in the processor's cache.
     """
     frames, bins = given.shape
-    heard = np.empty((_ROUNDS + 1, frames, bins), np.complex64)
+    heard = np.empty((_ROUNDS, frames, bins), np.complex64)
     turns, own = np.empty((_ROUNDS, 4, bins), np.complex64), np.empty((_ROUNDS, bins), np.float32)
-    for step in range(frames + _ROUNDS):
-        if step < frames:
-            for bin_ in range(bins):
-                heard[0, step, bin_] = given[step, bin_]
-        for done in range(1, _ROUNDS + 1):
+    for step in range(frames + _ROUNDS - 1):
+        for done in range(_ROUNDS):
             frame = step - done  # the next one has come as far as the round before
             if not 0 <= frame < frames:
                 continue
-            slot, now = frame % _ROUNDS, heard[done, frame]
+            slot, now, last = frame % _ROUNDS, heard[done, frame], heard[done - 1] if done else given
             first = bins if frame in (0, frames - 1) else min(_ONSET_BINS, bins)
             for bin_ in range(first):
                 now[bin_] = given[frame, bin_]
             if first == bins:
                 continue
-            before, here, after = heard[done - 1, frame - 1], heard[done - 1, frame], heard[done - 1, frame + 1]
-            if done == 1:
+            before, here, after = last[frame - 1], last[frame], last[frame + 1]
+            if done == 0:
                 _weigh(amplitude, later, higher, frame, turns[slot], own[slot])
             for bin_ in range(first, bins):
                 now[bin_] = here[bin_] * own[slot, bin_]
             for way, phasors in enumerate((before[first:], after[first:], here[first - 1 :], here[first + 1 :])):
                 _add_product(now[first:], turns[slot, way, first:], phasors)
-    settled = heard[_ROUNDS]
+    settled = heard[_ROUNDS - 1]
     for frame in range(frames):
         for bin_ in range(bins):
             value = settled[frame, bin_]

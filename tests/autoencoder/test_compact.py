@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from musika.audio import limiter
 from musika.autoencoder import compact, composer, decoded, phase_tracking
 from musika.autoencoder.level1 import build_level1_decoder
 from musika.autoencoder.soft_floor import SoftFloor
@@ -132,7 +133,7 @@ def test_playing_tracks_by_the_steps_that_training_compares(config, networks, mo
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_is_compiled_ahead_is_all_that_is_compiled(config, dtype):
     def variants():
-        loops = (composer._composed, phase_tracking._carried, phase_tracking._settled)
+        loops = (composer._composed, phase_tracking._carried, phase_tracking._settled, limiter._limit)
         return {signature for loop in loops for signature in loop.signatures}
 
     decoder = build_level1_decoder(config, dtype)
@@ -141,7 +142,8 @@ def test_what_is_compiled_ahead_is_all_that_is_compiled(config, dtype):
     level1 = np.random.default_rng(4).standard_normal((2, 16, config.codec.level1_channels)).astype(np.float32)
     parts = tuple(np.asarray(part) for part in decoder.heads(level1))
     assert str(parts[0].dtype) == dtype
-    assert decoded.waveform_of(parts, decoder, config.spectral).any()
+    waveform = decoded.waveform_of(parts, decoder, config.spectral)
+    assert limiter.soft_limit(waveform[1:-1]).any()
     assert variants() == before
 
 
