@@ -5,11 +5,38 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.checks import UserError
+
 Floats = NDArray[np.float32]
 
 _SHORTEST_DELAY, _LONGEST_DELAY = 40.0, 85.0  # samples
 _DEEPEST = 1.1  # radians: half of the power is the side's then
 _SHARE_REACH = 12  # bins to either side over which powers are summed: a wave of the all-pass filters and more
+
+
+def as_stereo(audio: NDArray) -> Floats:
+    """Check a waveform; a single channel is doubled.
+
+    Args:
+        audio: Waveform `(samples, 2)`, `(samples, 1)` or `(samples,)`.
+
+    Returns:
+        float32 waveform `(samples, 2)`.
+
+    Raises:
+        UserError: If the shape is another one, or there is a NaN or an infinity.
+    """
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if samples.ndim != 2 or samples.shape[1] not in (1, 2):
+        raise UserError(
+            "codec: audio must have the shape (samples, 2), or (samples,) for one channel."
+            f" Received: shape {np.shape(audio)}. Mix other channels down first."
+        )
+    if not np.isfinite(samples).all():
+        raise UserError("codec: audio must hold finite numbers only. Received: NaN or infinity. Repair the file first.")
+    return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
 
 
 def to_mid_side(values: Floats) -> Floats:

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.audio import limiter, spectral
+from musika.audio import limiter, spectral, stereo
 from musika.autoencoder import decoded, graphs, identity, level1, level2
 from musika.autoencoder.decoded import Parts
 from musika.autoencoder.memory import keep_freed_memory
@@ -44,21 +44,6 @@ _BUILDERS = {
     "level1_decoder": level1.build_level1_decoder,
     "level2_decoder": level2.build_level2_decoder,
 }
-
-
-def _as_stereo(audio: NDArray) -> Floats:
-    """Check a waveform; a single channel is doubled."""
-    samples = np.asarray(audio, dtype=np.float32)
-    if samples.ndim == 1:
-        samples = samples[:, None]
-    if samples.ndim != 2 or samples.shape[1] not in (1, 2):
-        raise UserError(
-            "codec: audio must have the shape (samples, 2), or (samples,) for one channel."
-            f" Received: shape {np.shape(audio)}. Mix other channels down first."
-        )
-    if not np.isfinite(samples).all():
-        raise UserError("codec: audio must hold finite numbers only. Received: NaN or infinity. Repair the file first.")
-    return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
 
 
 def stretch(latents: Floats, first: int, steps: int) -> Floats:
@@ -208,10 +193,10 @@ class Codec:
         buffer = np.zeros((context + overlap, 2), np.float32)
         samples, made = 0, 0
         for piece in blocks:
-            stereo = _as_stereo(piece)
-            samples += len(stereo)
-            for start in range(0, len(stereo), self.block_samples):
-                buffer = np.concatenate([buffer, stereo[start : start + self.block_samples]])
+            sound = stereo.as_stereo(piece)
+            samples += len(sound)
+            for start in range(0, len(sound), self.block_samples):
+                buffer = np.concatenate([buffer, sound[start : start + self.block_samples]])
                 while len(buffer) > length:
                     yield buffer[:length], BLOCK_STEPS
                     made += BLOCK_STEPS
