@@ -1,6 +1,6 @@
 """Imports that the commands spare: Keras would take in scikit-learn, pandas and Matplotlib to serve whoever has them.
 
-That takes a second of every start and 80 MB, and no command uses what Keras offers for them.
+That takes a second of every start and 110 MB, and no command uses what Keras offers for them.
 """
 
 from __future__ import annotations

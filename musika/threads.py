@@ -31,7 +31,7 @@ def one_thread_an_operation() -> None:
 
 
 def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> Generator[Any, None, None]:
-    """Work on several items at a time: one a core and one more, for what is done in Python one waits for another.
+    """Work on several items at a time: one a core, and one more to go on with where one waits for another's Python.
 
     Args:
         work: Called with an item in another thread.

@@ -19,8 +19,7 @@ Arrays follow one rule: a single channel is ``(samples,)`` in time and ``(frames
     >>> bool(np.allclose(synthesise(spectrum, config)[192:-192], noise[192:-192], atol=1e-5))
     True
 
-Work goes in chunks of frames that stay in the processor's cache, so the result depends on the
-shape of the input only.
+Work goes in chunks of frames that stay in the processor's cache. The result depends on the shape of the input only.
 """
 
 from __future__ import annotations
