@@ -26,7 +26,7 @@ import numpy as np
 from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
-from musika.autoencoder.graphs import compiled, cpu_has_bfloat16
+from musika.autoencoder.graphs import compiled, cpu_has_bfloat16, run_graph
 from musika.checks import UserError
 from musika.config import Config, ControlConfig, changed_settings, config_from_dict
 from musika.gan.generator import build_generator
@@ -99,10 +99,8 @@ class Preset:
         if self.generator is None:
             raise UserError(f"preset {self.name!r} has no generator. Choose another preset or train one for it.")
         if self._graph is None:
-            inputs = [keras.Input(part.shape[1:]) for part in (coordinates, noise)]
-            self._graph = compiled(inputs, self.generator(inputs))
-        made = self._graph.predict_on_batch([coordinates, noise])
-        latents = np.asarray(made, np.float32) * self.std + self.mean
+            self._graph = compiled(lambda *inputs: self.generator(list(inputs)))
+        latents = run_graph(self._graph, [coordinates, noise])[0] * self.std + self.mean
         return from_mid_side(latents) if self.config.generator.mid_side else latents
 
     @property

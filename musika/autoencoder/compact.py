@@ -20,7 +20,7 @@ from keras import layers, ops
 from musika.autoencoder.composer import Composer
 from musika.autoencoder.low_phase import LowPhase
 from musika.autoencoder.phase_steps import PhaseSteps
-from musika.autoencoder.residual import dense, normalised, residual_blocks, rows
+from musika.autoencoder.residual import build_in_order, dense, normalised, residual_blocks, rows
 from musika.autoencoder.soft_floor import LOUDEST, SoftFloor
 from musika.checks import UserError
 from musika.config import Config
@@ -86,6 +86,10 @@ class Level1Encoder(_Network):
         self.second = dense(widths.level1_hidden, dtype, name="second")
         self.last = dense(config.codec.level1_channels, dtype, _SMALL, name="last")
 
+    def build(self, shape: tuple) -> None:
+        """Make the weights."""
+        build_in_order(shape, self.first, self.second, self.last)
+
     def call(self, level: Any) -> Any:
         """See the class."""
         weighted = self.soft_floor.forward(ops.cast(level, "float32"))
@@ -133,6 +137,17 @@ class Level1Decoder(_Network):
             )
         if widths.spread:
             self.spread = self.add_weight(shape=(bins,), initializer="zeros", trainable=False, name="spread")
+
+    def build(self, shape: tuple) -> None:
+        """Make the weights."""
+        hidden = build_in_order(shape, self.first, *self.blocks)
+        wide = build_in_order(hidden, self.head)
+        for part in (self.magnitude, self.phase):
+            part.build(wide)
+        if self.low_phase is not None:
+            self.low_phase.build(hidden)
+        if self.phase_steps is not None:
+            self.phase_steps.build((*hidden[:-1], self.tracked + 1), hidden)
 
     def limit(self) -> Any:
         """The loudest that each bin may be: logarithm of the emphasised amplitude, float32 `(bins,)`, or one number."""
@@ -233,8 +248,6 @@ class Level1Decoder(_Network):
 
     def _weighted(self, level1: Any, wide: Any, count: int | None = None) -> Any:
         """Weighted levels less their mean, of all bins or the first ones: both ways to them as one product."""
-        if not self.magnitude.built:
-            self.magnitude.build(wide.shape)
         basis = ops.transpose(self.components.basis[:count] * self.components.scale)
         kernel = ops.concatenate([basis, ops.cast(self.magnitude.kernel[:, :count], "float32")], axis=0)
         joined = ops.concatenate([ops.cast(level1, wide.dtype), wide], axis=-1)
@@ -242,8 +255,6 @@ class Level1Decoder(_Network):
 
     def _phase_parts(self, wide: Any) -> tuple[Any, Any]:
         """The phase head's two halves, as two products: cheaper than to split one."""
-        if not self.phase.built:
-            self.phase.build(wide.shape)
         half = self.phase.units // 2
         kernel = ops.cast(self.phase.kernel, wide.dtype)
         return ops.matmul(wide, kernel[:, :half]), ops.matmul(wide, kernel[:, half:])
@@ -263,6 +274,11 @@ class Level2Encoder(_Network):
         self.blocks = residual_blocks(widths.level2_blocks, widths.level2_hidden, dtype, dilated=False)
         self.normalise = layers.LayerNormalization(dtype=dtype, name="normalise")
         self.last = dense(codec.latent_channels, dtype, _SMALL, name="last")
+
+    def build(self, shape: tuple) -> None:
+        """Make the weights."""
+        framed = build_in_order(shape, self.frame)
+        build_in_order((*framed[:-1], self.joined), self.first, *self.blocks, self.normalise, self.last)
 
     def call(self, level1: Any) -> Any:
         """See the class."""
@@ -291,6 +307,11 @@ class Level2Decoder(_Network):
         self.level2_frame = widths.level2_frame
         self.last = dense(codec.level1_channels, dtype, _SMALL, name="last")
 
+    def build(self, shape: tuple) -> None:
+        """Make the weights."""
+        framed = build_in_order(shape, self.first, *self.blocks, self.frames)
+        self.last.build((*framed[:-1], self.level2_frame))
+
     def call(self, latents: Any) -> Any:
         """See the class."""
         frames = latents.shape[1] * self.frames_per_latent
@@ -303,28 +324,26 @@ class Level2Decoder(_Network):
         return linear + ops.cast(residual, "float32")
 
 
-def _built(network: keras.Model, steps: int, channels: int) -> keras.Model:
-    network(np.zeros((1, steps, channels), "float32"))
+def _built(network: keras.Model, channels: int) -> keras.Model:
+    network.build((None, None, channels))
     return network
 
 
 def build_level1_encoder(config: Config, dtype: str | None = None) -> keras.Model:
     """Build a `Level1Encoder`; ``dtype`` is the type of its computation."""
-    return _built(Level1Encoder(config, dtype, name="level1_encoder"), 8, config.spectral.bins)
+    return _built(Level1Encoder(config, dtype, name="level1_encoder"), config.spectral.bins)
 
 
 def build_level1_decoder(config: Config, dtype: str | None = None) -> keras.Model:
     """Build a `Level1Decoder`; ``dtype`` is the type of its computation."""
-    frames = config.codec.frames_per_latent
-    return _built(Level1Decoder(config, dtype, name="level1_decoder"), frames, config.codec.level1_channels)
+    return _built(Level1Decoder(config, dtype, name="level1_decoder"), config.codec.level1_channels)
 
 
 def build_level2_encoder(config: Config, dtype: str | None = None) -> keras.Model:
     """Build a `Level2Encoder`; ``dtype`` is the type of its computation."""
-    frames = config.codec.frames_per_latent
-    return _built(Level2Encoder(config, dtype, name="level2_encoder"), frames, config.codec.level1_channels)
+    return _built(Level2Encoder(config, dtype, name="level2_encoder"), config.codec.level1_channels)
 
 
 def build_level2_decoder(config: Config, dtype: str | None = None) -> keras.Model:
     """Build a `Level2Decoder`; ``dtype`` is the type of its computation."""
-    return _built(Level2Decoder(config, dtype, name="level2_decoder"), 4, config.codec.latent_channels)
+    return _built(Level2Decoder(config, dtype, name="level2_decoder"), config.codec.latent_channels)

@@ -7,6 +7,7 @@ a block depends on that block alone.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +92,32 @@ def composes(level1: keras.Model) -> bool:
     return hasattr(level1, "composer") and not level1.noise_layers
 
 
-def compiled(inputs: list[Any], outputs: Any) -> keras.Model:
+class _Graph(keras.Model):
+    """A function of tensors as a model, for what Keras does with models.
+
+    A functional model of the same would be traced twice: when it is put together and when it is compiled.
+    """
+
+    def __init__(self, work: Callable[..., Any]):
+        super().__init__(name="graph")
+        self._work = work
+        self.built = True  # it holds no weights of its own
+
+    def call(self, inputs: list[Any]) -> Any:
+        """Apply the function."""
+        return self._work(*inputs)
+
+
+def compiled(work: Callable[..., Any]) -> keras.Model:
     """Make a model for `run_graph`, one compiled graph. XLA is left off: it was slower on CPUs.
 
     Args:
-        inputs: Symbolic inputs.
-        outputs: Symbolic outputs made of them.
+        work: What it computes, a function of tensors by networks that are built.
 
     Returns:
         The model.
     """
-    model = keras.Model(inputs, outputs)
+    model = _Graph(work)
     model.compile(optimizer=None, jit_compile=False)
     model.make_predict_function()
     return model
@@ -141,24 +157,20 @@ def build_decode_graph(config: Config, decoders: list[keras.Model], steps: int) 
         A compiled model from `[latents (batch, steps + 2 * context, L), level-2 noise, level-1 noise]` to what
         ``compose`` takes, or to scaled log-magnitudes and phase. Only a decoder that takes noise has an input for it.
     """
-    codec = config.codec
-    total = steps + 2 * codec.context_latents
-    inputs = [keras.Input((total, codec.latent_channels))]
-    noises = []
-    for network in decoders:
-        shape = total * codec.frames_per_latent, network.noise_layers
-        noises.append(keras.Input(shape) if network.noise_layers else None)
-    latents1 = call_network(decoders[0], inputs[0], noises[0])
-    level1 = decoders[1]
+    codec, (level2, level1) = config.codec, decoders
+    frames = (steps + 2 * codec.context_latents) * codec.frames_per_latent
     margin = 0 if codec.phase_iterations else codec.context_latents * codec.frames_per_latent
-    if composes(level1):
-        outputs = list(level1.heads(latents1, margin))
-    else:
-        outputs = [
-            ops.cast(part[:, margin : total * codec.frames_per_latent - margin], "float32")
-            for part in call_network(level1, latents1, noises[1])
-        ]
-    return compiled(inputs + [noise for noise in noises if noise is not None], outputs)
+
+    def work(latents: Any, *noises: Any) -> Any:
+        """Decode one block."""
+        left = iter(noises)
+        latents1 = call_network(level2, latents, next(left) if level2.noise_layers else None)
+        if composes(level1):
+            return level1.heads(latents1, margin)
+        parts = call_network(level1, latents1, next(left) if level1.noise_layers else None)
+        return [ops.cast(part[:, margin : frames - margin], "float32") for part in parts]
+
+    return compiled(work)
 
 
 def build_encode_graph(config: Config, encoders: list[keras.Model], steps: int) -> keras.Model:
@@ -173,10 +185,13 @@ def build_encode_graph(config: Config, encoders: list[keras.Model], steps: int) 
         A compiled model from scaled log-magnitudes `(batch, frames, bins)` to latents `(batch, steps, L)`.
     """
     context = config.codec.context_latents
-    frames = (steps + 2 * context) * config.codec.frames_per_latent
-    level = keras.Input((frames, config.spectral.bins))
-    latents = call_network(encoders[1], call_network(encoders[0], level))
-    return compiled([level], ops.cast(latents[:, context : context + steps], "float32"))
+
+    def work(level: Any) -> Any:
+        """Encode one block."""
+        latents = call_network(encoders[1], call_network(encoders[0], level))
+        return ops.cast(latents[:, context : context + steps], "float32")
+
+    return compiled(work)
 
 
 def copy_at(build: Any, config: Config, network: keras.Model, dtype: str) -> keras.Model:

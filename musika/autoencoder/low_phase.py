@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from musika.autoencoder.phase_recurrence import windowed_recurrence
-from musika.autoencoder.residual import dense, residual_blocks
+from musika.autoencoder.residual import build_in_order, dense, residual_blocks
 from musika.config import Config
 
 _DEVIATION_BINS = 1.5  # how far from a bin's centre the tone may lie that dominates it: about its main lobe
@@ -37,6 +37,12 @@ class LowPhase(layers.Layer):
         self.decay = dense(self.bins, dtype, bias_initializer=keras.initializers.Constant(_DECAY_START), name="decay")
         # in float32, whatever the network: errors of the turn add up over the window
         self.deviation = dense(self.bins, "float32", 0.1, name="deviation")
+
+    def build(self, shape: tuple) -> None:
+        """Make the weights."""
+        wide = build_in_order(shape, self.first, *self.blocks, self.head)
+        for part in (self.deviation, self.decay, self.drive):
+            part.build(wide)
 
     def call(self, hidden: Any) -> tuple[Any, Any]:
         """Hidden frames `(batch, frames, width)` to cosine and sine of the phase, float32."""

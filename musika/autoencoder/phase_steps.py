@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from musika.autoencoder.residual import dense, residual_blocks, rows
+from musika.autoencoder.residual import build_in_order, dense, residual_blocks, rows
 from musika.config import Config
 
 _HANN_SPREAD = 0.25645  # gamma of the Gaussian nearest to a Hann window, in units of its length squared (same source)
@@ -94,6 +94,11 @@ class PhaseSteps(layers.Layer):
         self.head = dense(widths.phase_steps_head, dtype, name="head")
         self.steps = dense(2 * self.bins, dtype, _SMALL, name="steps")
         self.trust = self.add_weight(shape=(2 * self.bins,), initializer="ones", name="trust")
+
+    def build(self, level_shape: tuple, hidden_shape: tuple) -> None:
+        """Make the weights."""
+        self.level.build(level_shape)
+        build_in_order(hidden_shape, self.hidden, *self.blocks, self.head, self.steps)
 
     def call(self, level: Any, hidden: Any) -> Any:
         """Tell by how much the slopes of levels err.

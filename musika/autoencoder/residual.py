@@ -25,10 +25,25 @@ def rows(x: Any) -> Any:
     return ops.reshape(x, (-1, x.shape[-1]))
 
 
+def build_in_order(shape: tuple, *parts: layers.Layer) -> tuple:
+    """Make the weights of layers that follow one another, without tracing what they compute, as Keras would.
+
+    Args:
+        shape: Of what the first one takes, `(batch, time, width)`.
+        *parts: The layers.
+
+    Returns:
+        The shape of what the last one gives.
+    """
+    for part in parts:
+        part.build(shape)
+        width = getattr(part, "units", None) or getattr(part, "filters", None) or shape[-1]
+        shape = (*shape[:-1], width)
+    return shape
+
+
 def normalised(x: Any, layer: layers.LayerNormalization) -> Any:
     """What the layer would give, by ``E[x^2] - E[x]^2``: on a CPU it takes half of the layer's own time."""
-    if not layer.built:
-        layer.build(x.shape)
     values = ops.cast(x, "float32")
     mean = ops.mean(values, axis=-1, keepdims=True)
     variance = ops.maximum(ops.mean(ops.square(values), axis=-1, keepdims=True) - ops.square(mean), 0.0)
@@ -46,6 +61,10 @@ class ResidualBlock(layers.Layer):
         self.normalise = layers.LayerNormalization(dtype=policy, name="normalise")
         self.convolve = layers.Conv1D(width, 3, dilation_rate=dilation, padding="same", dtype=policy, name="convolve")
         self.project = dense(width, policy, 0.1, name="project")
+
+    def build(self, shape: tuple) -> None:
+        """Make the weights."""
+        build_in_order(shape, self.normalise, self.convolve, self.project)
 
     def call(self, x: Any) -> Any:
         """Map `(batch, time, width)` to the same shape."""

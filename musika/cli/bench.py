@@ -80,6 +80,9 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         render = figures["render"]
         label = f"render of {figures['render_seconds']:g} s, warm"
         add(label, f"{render['median']:.1f} times real time (median), {render['p95']:.1f} (p95)")
+        if "plain" in figures:
+            label = "  the published graph, plainly"
+            add(label, f"{figures['plain']['median']:.1f}: this is {figures['times_plain']:.2f} times as fast")
         add("first second of audio, warm", f"{figures['first_second']:.3f} s")
     add("encode, stereo", f"{figures['encode']['median']:.1f} times real time")
     for label, key in (("whole process, 1 minute", "process_one_minute"), ("10 minutes", "process_ten_minutes")):

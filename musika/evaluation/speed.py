@@ -19,6 +19,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.evaluation.report import environment
+from musika.evaluation.timing import timed, times_real_time
 from musika.spared import spare_imports
 from musika.threads import one_thread_an_operation
 
@@ -29,6 +30,7 @@ WARM_SECONDS = 240.0
 REPEATS = 7
 COLD_SECONDS = {"one_minute": 60.0, "ten_minutes": 600.0}
 _ENCODE_SECONDS = 60.0
+_PLAIN_SECONDS, _PLAIN_REPEATS = 60.0, 5
 _TRAINING_STEPS = 5
 _SLOW_TRAINING = 20.0  # seconds after which no further training step is measured
 _MEBIBYTE = 2**20
@@ -77,23 +79,6 @@ def load_subject(name: str, precision: str = "auto") -> Preset:
     return load_preset(name, precision)
 
 
-def _timed(work: Callable[[], Any], repeats: int) -> list[float]:
-    """Seconds that each of some runs took, after one that is not counted."""
-    work()
-    taken = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return taken
-
-
-def _times_real_time(seconds: float, taken: list[float]) -> dict[str, float]:
-    """Median speed, and the speed that 95 % of the runs reach."""
-    median, slow = (float(value) for value in np.percentile(taken, [50, 95]))
-    return {"median": round(seconds / median, 2), "p95": round(seconds / slow, 2), "seconds": round(median, 3)}
-
-
 def render_speed(preset: Preset, seconds: float = WARM_SECONDS, repeats: int = REPEATS) -> dict[str, float]:
     """Measure a warm render, from seed to limited samples in memory, another piece each time.
 
@@ -106,7 +91,7 @@ def render_speed(preset: Preset, seconds: float = WARM_SECONDS, repeats: int = R
         ``median`` and ``p95`` in times real time, and the median's ``seconds``.
     """
     seeds = iter(range(repeats + 1))
-    return _times_real_time(seconds, _timed(lambda: preset.piece(next(seeds)).render(0.0, seconds), repeats))
+    return times_real_time(seconds, timed(lambda: preset.piece(next(seeds)).render(0.0, seconds), repeats))
 
 
 def encode_speed(preset: Preset, seconds: float = _ENCODE_SECONDS, repeats: int = 3) -> dict[str, float]:
@@ -122,7 +107,7 @@ def encode_speed(preset: Preset, seconds: float = _ENCODE_SECONDS, repeats: int 
     """
     samples = round(seconds * preset.config.sample_rate)
     audio = (0.1 * np.random.default_rng(0).standard_normal((samples, 2))).astype(np.float32)
-    return _times_real_time(seconds, _timed(lambda: preset.codec.encode(audio), repeats))
+    return times_real_time(seconds, timed(lambda: preset.codec.encode(audio), repeats))
 
 
 def first_second(preset: Preset, repeats: int = REPEATS) -> float:
@@ -249,6 +234,17 @@ def cold_render(name: str, seconds: float, precision: str) -> dict[str, float]:
     return {"peak_memory_mib": round(peak_memory() / _MEBIBYTE, 1)}
 
 
+def plain_render() -> dict[str, float]:
+    """Render the published graph plainly, see `musika.evaluation.plain`; run in a fresh process by `measure`.
+
+    Returns:
+        As `render_speed`.
+    """
+    from musika.evaluation.plain import plain_speed
+
+    return plain_speed(_PLAIN_SECONDS, _PLAIN_REPEATS)
+
+
 def fresh_process(work: str, *arguments: Any) -> dict[str, float]:
     """Run a function of this module in a process of its own, with TensorFlow's threads as they are by default.
 
@@ -329,6 +325,9 @@ def measure(
     if preset.generator is not None:
         say(f"{repeats + 1} warm renders of {seconds:g} s")
         figures["render"] = render_speed(preset, seconds, repeats)
+        say("the published graph rendered plainly, to compare machines")
+        figures["plain"] = fresh_process("plain_render")
+        figures["times_plain"] = round(figures["render"]["median"] / figures["plain"]["median"], 2)
         say("first second of audio")
         figures["first_second"] = first_second(preset, repeats)
     say("encoding")

@@ -21,6 +21,8 @@ FIGURES = {
     "precision": "float32",
     "render_seconds": 240.0,
     "render": {"median": 300.0, "p95": 280.0, "seconds": 0.8},
+    "plain": {"median": 60.0, "p95": 59.0, "seconds": 1.0},
+    "times_plain": 5.0,
     "first_second": 0.05,
     "encode": {"median": 100.0, "p95": 90.0, "seconds": 0.6},
     "process_one_minute": {"seconds": 5.0, "times_real_time": 12.0, "peak_memory_mib": 900.0},
@@ -63,6 +65,7 @@ def test_the_verb_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "on P, 2 cores" in printed
     assert "300.0 times real time (median), 280.0 (p95)" in printed
+    assert "60.0: this is 5.00 times as fast" in printed
     assert "peak memory 900 MiB" in printed
     assert "0.200 s at batch 32" in printed
     assert json.loads((tmp_path / "figures.json").read_text()) == FIGURES
