@@ -147,6 +147,7 @@ def training_step(preset: Preset) -> float:
     from musika.gan.conditioning import condition_columns
     from musika.training.generator_training import build_gan
     from musika.training.joints import measure_joints
+    from musika.training.rises import measure_level_changes
 
     config = preset.config
     settings, window = config.generator_training, config.generator.window_latents
@@ -157,7 +158,8 @@ def training_step(preset: Preset) -> float:
     ]
     count = settings.critic_joints
     joints = measure_joints(preset.codec, None, music[:1], count) if count else None
-    gan = build_gan(config, conditions=music[1:], joints=joints, music=music[:1])
+    level_changes = measure_level_changes(preset.codec, None, config.generator.mid_side) if settings.rise_matching else None
+    gan = build_gan(config, conditions=music[1:], joints=joints, level_changes=level_changes, music=music[:1])
     channels = {
         "real": 2 * config.codec.latent_channels,
         "coordinates": 2 * config.generator.coordinate_channels + condition_columns(config),

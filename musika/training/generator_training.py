@@ -30,6 +30,7 @@ from musika.training.generator_trainer import GeneratorTrainer
 from musika.training.joints import JointMatching, measure_joints
 from musika.training.latent_gan import LatentGan
 from musika.training.moments import MomentMatching
+from musika.training.rises import LevelChanges, RiseMatching, measure_level_changes
 from musika.training.run import Run
 from musika.training.several import on_all_cards
 from musika.training.take_over import take_over_weights
@@ -80,7 +81,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
-    weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching")
+    weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching", "rise_matching")
     for name in (*weights, "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
     if settings.joint_matching and not settings.critic_joints:
@@ -96,6 +97,7 @@ def build_gan(
     xla: bool = False,
     conditions: list[np.ndarray] | None = None,
     joints: np.ndarray | None = None,
+    level_changes: LevelChanges | None = None,
     music: list[np.ndarray] | None = None,
 ) -> LatentGan:
     """Build the networks of a training.
@@ -106,7 +108,8 @@ def build_gan(
         xla: Whether TensorFlow compiles the step by XLA, if a single card trains.
         conditions: The control channels of the training music, `(steps, columns)` each; a control loss needs them.
         joints: From ``measure_joints``, if the critic is shown them.
-        music: The training latents in the form in which the GAN makes them; moment matching needs them.
+        level_changes: From ``measure_level_changes``, if what grows louder is compared.
+        music: The training latents in the form in which the GAN makes them; what is compared with them needs them.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -125,11 +128,25 @@ def build_gan(
     moments = None
     if settings.moments > 0 and music:
         moments = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
-    matching = None
+    joint_matching = rise_matching = None
     if settings.joint_matching > 0 and joints is not None and music:
-        matching = JointMatching(music, joints)
+        joint_matching = JointMatching(music, joints)
+    if settings.rise_matching > 0 and level_changes is not None and music:
+        rise_matching = RiseMatching(music, level_changes, settings.instance_noise)
     xla = xla and replicas() == 1
-    return LatentGan(generator, critic, average, settings, xla, auxiliary, distance, joints, moments, matching)
+    return LatentGan(
+        generator,
+        critic,
+        average,
+        settings,
+        xla,
+        auxiliary,
+        distance,
+        joints,
+        moments,
+        joint_matching,
+        rise_matching,
+    )
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:
@@ -281,8 +298,11 @@ def train_generator(
     statistics = _prepare(latents, run.config, codec_preset)
     count = run.config.generator_training.critic_joints
     joints = measure_joints(codec_preset.codec, statistics, latents.training, count) if count else None
+    level_changes = None
+    if run.config.generator_training.rise_matching:
+        level_changes = measure_level_changes(codec_preset.codec, statistics, run.config.generator.mid_side)
     with on_all_cards(run.config.generator_training.batch_size, say):
-        gan = build_gan(run.config, start_preset, xla, latents.conditions, joints, latents.training)
+        gan = build_gan(run.config, start_preset, xla, latents.conditions, joints, level_changes, latents.training)
     settings = run.config.generator
     crops = LatentCrops(latents.training, settings.window_latents, settings.mid_side, latents.conditions)
     batches = GanBatches(crops, run.config, gan.generator.noise_layers)

@@ -26,7 +26,6 @@ Tensor = Any
 
 _LEAST_JOINT = 1e-3
 _SIZES = (0.5, 2.0, 8.0)  # of joints, in medians, that are told from smaller and from larger ones
-_CALM, _STRUCK = 0.5, 0.95  # quantiles of roughness in music: below it is calm, above it something begins
 _MOST_STEPS = 50_000  # by which the scale of joints is measured
 
 
@@ -102,17 +101,14 @@ def _roughness(joints: Tensor, numbers: Any = ops) -> Tensor:
 
 
 class JointMatching(keras.Model):
-    """Tells the generator whether its steps meet as those of music do where music is calm and where something begins.
+    """Tells the generator whether its steps meet as evenly as those of music where music is calm.
 
-    The critic is slow to see that tails are a little rough, and that attacks which fall between two steps are spread
-    over both. Generated windows are told the controls of real ones: where nothing begins in a real window nothing
-    should in the generated one, and where an attack falls on a real joint it should fall on the generated one. At
-    either kind of place the mean roughness of both is compared, joint by joint. Windows that are told nothing are left
-    out.
+    The critic is slow to see that tails are a little rough. Generated windows are told the controls of real ones, so
+    where nothing begins in a real window nothing should in the generated one: there the mean roughness of both is
+    compared, joint by joint. Windows that are told nothing are left out.
 
     Attributes:
-        roughness: Running means, `(2, 2, sizes * joints)`: of generated joints, of real ones, each where music is calm
-            and where something begins.
+        roughness: Running means where music is calm, `(2, sizes * joints)`: of generated joints, of real ones.
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], matrices: np.ndarray) -> None:
@@ -126,9 +122,8 @@ class JointMatching(keras.Model):
         self._matrices = matrices
         found = np.concatenate([_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1], np) for part in sequences])
         overall = found.mean(axis=1)
-        self._calm, self._struck = (float(value) for value in np.quantile(overall, [_CALM, _STRUCK]))
-        means = [found[places].mean(axis=0) for places in (overall <= self._calm, overall >= self._struck)]
-        initial = np.stack([means, means]).astype(np.float32)
+        self._calm = float(np.median(overall))  # half of the music is calm
+        initial = np.tile(found[overall <= self._calm].mean(axis=0), (2, 1)).astype(np.float32)
         self.roughness = self.add_weight(
             shape=initial.shape,
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(initial, dtype=dtype),
@@ -152,18 +147,14 @@ class JointMatching(keras.Model):
             the mean square of the running means' relative distances; and what `follow` takes.
         """
         rough, aim = (_roughness(_joints(ops.cast(part, "float32"), self._matrices)) for part in (windows, real))
-        overall = ops.mean(aim, axis=-1)
-        places = ops.cast(ops.stack([overall <= self._calm, overall >= self._struck]), "float32")[..., None]
+        calm = ops.cast(ops.mean(aim, axis=-1, keepdims=True) <= self._calm, "float32")
         if conditions is not None:
-            places = places * ops.cast(ops.any(ops.not_equal(conditions, 0.0), axis=(1, 2)), "float32")[:, None, None]
-        count = ops.sum(places, axis=(1, 2))
-        running = ops.convert_to_tensor(self.roughness)
-        here, there = (
-            ops.where(count > 0, ops.sum(places * part, axis=(1, 2)) / ops.maximum(count, 1.0), before)
-            for part, before in zip((rough, aim), (running[0], running[1]), strict=True)
-        )
-        away = (running[0] + _LEAST_JOINT) / (running[1] + _LEAST_JOINT) - 1.0
-        loss = ops.mean(ops.stop_gradient(away / (running[1] + _LEAST_JOINT)) * here)
+            calm = calm * ops.cast(ops.any(ops.not_equal(conditions, 0.0), axis=(1, 2)), "float32")[:, None, None]
+        count = ops.maximum(mean_over_replicas(ops.sum(calm)), 1.0)
+        here, there = (ops.sum(calm * part, axis=(0, 1)) / count for part in (rough, aim))
+        running = ops.convert_to_tensor(self.roughness) + _LEAST_JOINT
+        away = running[0] / running[1] - 1.0
+        loss = ops.mean(ops.stop_gradient(away / running[1]) * here)
         return loss, ops.stop_gradient(ops.mean(ops.square(away))), ops.stop_gradient(ops.stack([here, there]))
 
     def follow(self, found: Tensor) -> None:

@@ -33,6 +33,7 @@ from musika.training.ema import ema_decay, update_average
 from musika.training.joints import JointMatching, with_joints
 from musika.training.moments import MomentMatching
 from musika.training.penalty import next_factor, squared_slope
+from musika.training.rises import RiseMatching
 
 Tensor = Any
 
@@ -85,6 +86,7 @@ class LatentGan(keras.Model):
         auxiliary: Hears controls in latents; None when the settings have no control loss.
         moments: Compares mean and covariance with the training music's; None when the settings give them no weight.
         joint_matching: Compares how steps meet with how they do in the training music; likewise.
+        rise_matching: Compares how little grows louder where music is calm; likewise.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
     """
@@ -101,6 +103,7 @@ class LatentGan(keras.Model):
         joints: np.ndarray | None = None,
         moments: MomentMatching | None = None,
         joint_matching: JointMatching | None = None,
+        rise_matching: RiseMatching | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -115,6 +118,7 @@ class LatentGan(keras.Model):
             joints: From ``measure_joints``, for a critic that is shown them.
             moments: Made from the training latents, for a generator that is told of their moments.
             joint_matching: Likewise, for one that is told how evenly their steps meet.
+            rise_matching: Likewise, for one that is told what grows louder though nothing begins.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
@@ -123,6 +127,7 @@ class LatentGan(keras.Model):
         self._joints = joints
         self.moments: Any = moments
         self.joint_matching: Any = joint_matching
+        self.rise_matching: Any = rise_matching
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -146,7 +151,12 @@ class LatentGan(keras.Model):
     def networks(self) -> dict[str, keras.Model]:
         """The networks by the names that they are saved under."""
         networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        others = {"auxiliary": self.auxiliary, "moments": self.moments, "joint_matching": self.joint_matching}
+        others = {
+            "auxiliary": self.auxiliary,
+            "moments": self.moments,
+            "joint_matching": self.joint_matching,
+            "rise_matching": self.rise_matching,
+        }
         return networks | {name: network for name, network in others.items() if network is not None}
 
     @property
@@ -205,7 +215,8 @@ class LatentGan(keras.Model):
             toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
-        for name, matching in (("moments", self.moments), ("joints", self.joint_matching)):
+        followers = {"moments": self.moments, "joints": self.joint_matching, "rises": self.rise_matching}
+        for name, matching in followers.items():
             if matching is not None:
                 without_gradients(functools.partial(matching.follow, fake_logs.pop(f"{name}_seen")))
         copies = replicas()
@@ -284,6 +295,10 @@ class LatentGan(keras.Model):
                 distance, logs["joints"], found = self.joint_matching(fake, batch["real"], batch.get("conditions"))
                 toward_critic = toward_critic + self.settings.joint_matching * distance
                 logs["joints_seen"] = found  # likewise
+            if self.rise_matching is not None:
+                distance, logs["rises"], found = self.rise_matching(made, batch["real"], batch.get("conditions"))
+                toward_critic = toward_critic + self.settings.rise_matching * distance
+                logs["rises_seen"] = found  # likewise
             return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs
 
         return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])

@@ -121,30 +121,16 @@ def test_rough_music_is_smoothed_until_it_is_as_even_as_music_is(matching):
     assert float(numbers(size.value)) == pytest.approx(1 / 3, rel=0.2)
 
 
-def test_only_calm_and_struck_places_that_are_told_count(matching):
+def test_only_calm_places_that_are_told_count(matching):
     real = np.stack([tails(seed) for seed in range(2)])
     made, told = real.copy(), np.zeros((2, 300, 1), "float32")
+    made[:, 160:] *= 5.0  # where real music jumps
     made[1] *= 5.0  # told nothing
     told[0] = 1.0
     found = numbers(matching(made, real, told)[2])
-    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
-    (made_calm, _), (real_calm, _) = numbers(matching(made, real)[2])
-    assert (made_calm > real_calm + 0.05).all()
-
-
-def test_attacks_that_are_spread_over_two_steps_are_told(matching):
-    real = np.stack([tails(seed) for seed in range(3)])
-    spread = real.copy()
-    spread[:, 150:-1] = (real[:, 150:-1] + real[:, 151:]) / 2
-    (made_calm, made_struck), (real_calm, real_struck) = numbers(matching(spread, real)[2])
-    np.testing.assert_allclose(made_calm, real_calm, atol=0.02)
-    assert made_struck.mean() < real_struck.mean() - 0.05
-
-
-def test_where_nothing_is_struck_the_running_means_stay(matching):
-    calm = np.stack([tails(seed)[:150] for seed in range(2)])
-    found = numbers(matching(calm, calm)[2])
-    np.testing.assert_allclose(found[:, 1], numbers(matching.roughness.value)[:, 1])
+    np.testing.assert_allclose(found[0], found[1], atol=0.02)
+    all_told = numbers(matching(made, real)[2])
+    assert (all_told[0] > all_told[1] + 0.05).all()
 
 
 def test_a_generator_is_not_told_of_joints_that_the_critic_is_not_shown():

@@ -253,13 +253,14 @@ import keras
 import numpy as np
 from musika.training.batches import BatchStream
 from musika.training.generator_training import build_gan
+from musika.training.rises import LevelChanges
 from toy_gan import toy_batches, toy_config, toy_latents
 runs = []
 for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
     with strategy.scope():
         joints = np.random.default_rng(3).standard_normal((2, 8, 4)).astype("float32")
-        config = toy_config(moments=0.5, joint_matching=0.5, critic_joints=2)
-        gan = build_gan(config, music=[toy_latents()], joints=joints)
+        config = toy_config(moments=0.5, joint_matching=0.5, rise_matching=0.5, critic_joints=2)
+        gan = build_gan(config, music=[toy_latents()], joints=joints, level_changes=LevelChanges(joints, np.zeros(4, "float32"), 2))
     batches = toy_batches(toy_config())
     kept = []
     class Record(keras.callbacks.Callback):
@@ -275,8 +276,8 @@ print("LOGS" + json.dumps(runs))
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute needs the TensorFlow backend")
 def test_two_copies_train_like_one():
     alone, together = run_script(DISTRIBUTED, "tensorflow")
-    assert {"joints", "moments"} <= set(alone[-1])
-    assert alone[-1]["joints"] > 0  # at first the running means are those of the music
+    assert {"joints", "moments", "rises"} <= set(alone[-1])
+    assert alone[-1]["joints"] > 0 and alone[-1]["rises"] > 0  # at first the running means are those of the music
     for one, other in zip(alone, together, strict=True):
         for name, value in one.items():
             assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
