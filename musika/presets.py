@@ -96,10 +96,11 @@ class Preset:
         Raises:
             UserError: If there is no generator.
         """
-        if self.generator is None:
+        network = self.generator
+        if network is None:
             raise UserError(f"preset {self.name!r} has no generator. Choose another preset or train one for it.")
         if self._graph is None:
-            self._graph = compiled(lambda *inputs: self.generator(list(inputs)))
+            self._graph = compiled(lambda *inputs: network(list(inputs)))
         latents = run_graph(self._graph, [coordinates, noise])[0] * self.std + self.mean
         return from_mid_side(latents) if self.config.generator.mid_side else latents
 

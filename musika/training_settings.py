@@ -31,8 +31,8 @@ class GeneratorTrainingConfig:
             those of the training music (see ``training/moments.py``). Published: none.
         joint_matching: Weight, in the generator's loss, of how much less evenly generated steps meet than those of the
             training music; needs ``critic_joints`` (see ``training/joints.py``). Published: none.
-        rise_matching: Weight, in the generator's loss, of how much more grows louder between attacks than in the training
-            music; needs a compact codec (see ``training/rises.py``). Published: none.
+        rise_matching: Weight, in the generator's loss, of how much more grows louder between attacks than in the
+            training music; needs a compact codec (see ``training/rises.py``). Published: none.
         critic_joints: With a compact codec, how many of level 1's leading principal components the critic compares
             between the end of one latent step and the beginning of the next. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated

@@ -33,15 +33,16 @@ def plain_graph(preset: Preset, patches: int) -> tuple[keras.Model, list[tuple[i
     from musika.training.losses import inverse_short_time_spectrum, level_amplitude
 
     config, transform = preset.config, preset.config.spectral
+    generator: Any = preset.generator
     steps = patches * config.generator.patch_latents
     frames = steps * config.codec.frames_per_latent
     decoders = [preset.codec.networks[name] for name in ("level2_decoder", "level1_decoder")]
-    shapes = [(patches, *part.shape[1:]) for part in preset.generator.inputs]
+    shapes = [(patches, *part.shape[1:]) for part in generator.inputs]
     shapes += [(2, frames, network.noise_layers) for network in decoders]
 
     def work(coordinates: Any, noise: Any, *noises: Any) -> Any:
         """Render."""
-        latents = ops.reshape(preset.generator([coordinates, noise]), (steps, 2, config.codec.latent_channels))
+        latents = ops.reshape(generator([coordinates, noise]), (steps, 2, config.codec.latent_channels))
         features = ops.transpose(latents, (1, 0, 2))
         for network, added in zip(decoders, noises, strict=True):
             features = call_network(network, features, added)

@@ -158,7 +158,9 @@ def training_step(preset: Preset) -> float:
     ]
     count = settings.critic_joints
     joints = measure_joints(preset.codec, None, music[:1], count) if count else None
-    level_changes = measure_level_changes(preset.codec, None, config.generator.mid_side) if settings.rise_matching else None
+    level_changes = None
+    if settings.rise_matching:
+        level_changes = measure_level_changes(preset.codec, None, config.generator.mid_side)
     gan = build_gan(config, conditions=music[1:], joints=joints, level_changes=level_changes, music=music[:1])
     channels = {
         "real": 2 * config.codec.latent_channels,

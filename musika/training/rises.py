@@ -61,7 +61,7 @@ class LevelChanges:
         """
         here, there = windows[..., :-1, :], windows[..., 1:, :]
         change = numbers.matmul(here, self.matrices[0]) + numbers.matmul(there, self.matrices[1]) + self.offset
-        return numbers.reshape(change, (*change.shape[:-1], -1, self.bins))
+        return numbers.reshape(change, (-1, *change.shape[1:-1], len(self.offset) // self.bins, self.bins))
 
 
 def measure_level_changes(codec: Codec, statistics: Normalisation | None, mid_side: bool) -> LevelChanges:
@@ -102,10 +102,11 @@ def measure_level_changes(codec: Codec, statistics: Normalisation | None, mid_si
         means = means + statistics.mean @ levels
         levels = levels * statistics.std[:, None]
     nothing = np.zeros_like(levels[0])
+    offset = np.roll(means, -1, axis=0) - means
     here = np.concatenate([*(levels[1:] - levels[:-1]), -levels[-1]], axis=-1)
     there = np.concatenate([*[nothing] * (_PLACES - 1), levels[0]], axis=-1)
-    offset = np.roll(means, -1, axis=0) - means
-    return LevelChanges(np.stack([here, there]).astype(np.float32), offset.ravel().astype(np.float32), int(chosen.sum()))
+    matrices = np.stack([here, there]).astype(np.float32)
+    return LevelChanges(matrices, offset.ravel().astype(np.float32), int(chosen.sum()))
 
 
 def _rises(change: Tensor, numbers: Any = ops) -> Tensor:
@@ -117,9 +118,9 @@ def _rises(change: Tensor, numbers: Any = ops) -> Tensor:
 class RiseMatching(keras.Model):
     """Tells the generator whether as little grows louder as in music where music is calm.
 
-    Generated windows are told the controls of real ones, so where nothing begins in a real window nothing should in the
-    generated one: there the mean rise of each bin is compared with that of music, place by place of a step. Windows that
-    are told nothing are left out.
+    Generated windows are told the controls of real ones, so where nothing begins in a real window nothing should in
+    the generated one: there the mean rise of each bin is compared with that of music, place by place of a step. Windows
+    that are told nothing are left out.
 
     Attributes:
         rises: Running mean of the generated rises where music is calm, `(places, bins)`.

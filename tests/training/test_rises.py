@@ -94,7 +94,9 @@ def test_only_calm_places_that_are_told_count(matching):
     made[:, 4::4] += 5.0  # louder where something begins
     told[0] = 1.0
     made[1] = np.random.default_rng(0).standard_normal((200, BINS)).cumsum(axis=0)
-    np.testing.assert_allclose(numbers(matching(made, real, told)[2]), numbers(matching(real, real, told)[2]), rtol=1e-4)
+    np.testing.assert_allclose(
+        numbers(matching(made, real, told)[2]), numbers(matching(real, real, told)[2]), rtol=1e-4
+    )
     assert (numbers(matching(made, real)[2]) > 2 * numbers(matching(real, real)[2])).all()
 
 
