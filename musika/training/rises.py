@@ -1,9 +1,9 @@
 """Rises: partials that grow louder from one latent step to the next though nothing begins there.
 
 Between attacks the level of music falls, or stays; hardly anything rises. Latents that look alike let the next note's
-partials fade in some steps before it is struck, and that is heard as an attack of its own. These rises are smaller than
-the noise that the critic sees latents through, so the generator is told of them by a loss. They follow from the
-principal components of the compact codec, without decoding anything.
+partials fade in some steps before it is struck, and that is heard as an attack of its own. Being a small part of the
+latents' own distances, such rises are seen late by a critic, so the generator is told of them by a loss. They follow from
+the principal components of the compact codec, without decoding anything.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class LevelChanges:
         """Find the changes.
 
         Args:
-            windows: Latents as the GAN makes them, `(..., steps, 2 * latent_channels)`.
+            windows: Latents as the GAN makes them, `(steps, 2 * latent_channels)` or a batch of such.
             numbers: What computes: ``keras.ops`` or NumPy.
 
         Returns:
             How much louder, in nepers, the bins of both audio channels together are at the next place,
-            `(..., steps - 1, places, bins)`; from the last place of a step to the first of the next one.
+            `([batch,] steps - 1, places, bins)`; from the last place of a step to the first of the next one.
         """
         here, there = windows[..., :-1, :], windows[..., 1:, :]
         change = numbers.matmul(here, self.matrices[0]) + numbers.matmul(there, self.matrices[1]) + self.offset
