@@ -129,10 +129,11 @@ def build_gan(
     if settings.moments > 0 and music:
         moments = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
     joint_matching = rise_matching = None
+    told = bool(config.generator.controls)
     if settings.joint_matching > 0 and joints is not None and music:
-        joint_matching = JointMatching(music, joints)
+        joint_matching = JointMatching(music, joints, told)
     if settings.rise_matching > 0 and level_changes is not None and music:
-        rise_matching = RiseMatching(music, level_changes, settings.instance_noise)
+        rise_matching = RiseMatching(music, level_changes, settings.instance_noise, told)
     xla = xla and replicas() == 1
     return LatentGan(
         generator,

@@ -26,6 +26,7 @@ Tensor = Any
 
 _LEAST_JOINT = 1e-3
 _SIZES = (0.5, 2.0, 8.0)  # of joints, in medians, that are told from smaller and from larger ones
+_CALM = 0.5  # half of the music is calm
 _MOST_STEPS = 50_000  # by which the scale of joints is measured
 
 
@@ -111,18 +112,20 @@ class JointMatching(keras.Model):
         roughness: Running means where music is calm, `(2, sizes * joints)`: of generated joints, of real ones.
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], matrices: np.ndarray) -> None:
+    def __init__(self, sequences: Sequence[np.ndarray], matrices: np.ndarray, told: bool = True) -> None:
         """Measure the training latents; the running means begin as theirs.
 
         Args:
             sequences: The (normalised) training latents, `(steps, 2 * latent_channels)` each.
             matrices: From `measure_joints`.
+            told: Whether generated windows are told the controls of real ones. If not, nobody knows where they should
+                be calm, and all places count.
         """
         super().__init__(name="joint_matching")
         self._matrices = matrices
         found = np.concatenate([_roughness(part[:-1] @ matrices[0] + part[1:] @ matrices[1], np) for part in sequences])
         overall = found.mean(axis=1)
-        self._calm = float(np.median(overall))  # half of the music is calm
+        self._calm = float(np.quantile(overall, _CALM if told else 1.0))
         initial = np.tile(found[overall <= self._calm].mean(axis=0), (2, 1)).astype(np.float32)
         self.roughness = self.add_weight(
             shape=initial.shape,

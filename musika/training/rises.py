@@ -2,8 +2,8 @@
 
 Between attacks the level of music falls, or stays; hardly anything rises. Latents that look alike let the next note's
 partials fade in some steps before it is struck, and that is heard as an attack of its own. Being a small part of the
-latents' own distances, such rises are seen late by a critic, so the generator is told of them by a loss. They follow from
-the principal components of the compact codec, without decoding anything.
+latents' own distances, such rises are seen late by a critic, so the generator is told of them by a loss. They follow
+from the principal components of the compact codec, without decoding anything.
 """
 
 from __future__ import annotations
@@ -126,13 +126,17 @@ class RiseMatching(keras.Model):
         rises: Running mean of the generated rises where music is calm, `(places, bins)`.
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], changes: LevelChanges, noise: float = 0.0) -> None:
+    def __init__(
+        self, sequences: Sequence[np.ndarray], changes: LevelChanges, noise: float = 0.0, told: bool = True
+    ) -> None:
         """Measure the training latents; the running mean begins as theirs.
 
         Args:
             sequences: The (normalised) training latents, `(steps, 2 * latent_channels)` each.
             changes: From `measure_level_changes`.
             noise: Standard deviation of the noise that real windows will have in them.
+            told: Whether generated windows are told the controls of real ones. If not, nobody knows where they should
+                be calm, and all places count.
         """
         super().__init__(name="rise_matching")
         self._changes, random = changes, np.random.default_rng(0)
@@ -145,7 +149,7 @@ class RiseMatching(keras.Model):
             clean.append(_rises(changes(sequence, np), np))
             seen.append(_rises(changes(noisy, np), np).mean(axis=-1))
         overall = np.concatenate(seen)
-        self._calm = np.quantile(overall, _CALM, axis=0).astype(np.float32)
+        self._calm = np.quantile(overall, _CALM if told else 1.0, axis=0).astype(np.float32)
         self._aim = self._calm_mean(np.concatenate(clean), overall)
         self.rises = self.add_weight(
             shape=self._aim.shape,

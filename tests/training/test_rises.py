@@ -105,3 +105,13 @@ def test_where_nothing_is_calm_the_running_mean_stays(matching):
     loss, _, found = matching(loud, loud)
     assert np.isfinite(float(loss))
     np.testing.assert_allclose(numbers(found), numbers(matching.rises.value))
+
+
+def test_where_nothing_is_told_all_places_count():
+    one, notes = np.eye(BINS, dtype="float32"), [music(seed) for seed in range(3)]
+    changes = LevelChanges(np.stack([-one, one]), np.zeros(BINS, "float32"), BINS)
+    matching = RiseMatching(notes, changes, told=False)
+    shifted = np.stack([np.roll(part, 2, axis=0)[3:] for part in notes])  # the same music, struck elsewhere
+    real = np.stack([part[3:] for part in notes])
+    np.testing.assert_allclose(numbers(matching(shifted, real)[2]), numbers(matching(real, real)[2]), rtol=0.05)
+    assert float(matching(shifted, real)[1]) < 1e-6
