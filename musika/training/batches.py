@@ -66,8 +66,8 @@ class GanBatches:
         if settings.cutout > 0:
             cutting = counter_generator(settings.seed, STREAM_CUTOUT + shift, step)
             masks = draw_cutouts(cutting, 2 * settings.batch_size, window.window_latents, settings.cutout)
-            on_real, batch["fake_mask"] = np.split(masks, 2)
-            batch["real"] = batch["real"] * on_real
+            batch["real_mask"], batch["fake_mask"] = np.split(masks, 2)
+            batch["real"] = batch["real"] * batch["real_mask"]
         if settings.instance_noise > 0:
             noise = counter_generator(settings.seed, STREAM_INSTANCE_NOISE + shift, step)
             shape = (2, settings.batch_size, window.window_latents, 2 * self.config.codec.latent_channels)

@@ -76,8 +76,8 @@ class LatentGan(keras.Model):
     A batch is a dictionary: ``real`` `(batch, window, channels)`, ``coordinates`` `(batch, window,
     2 * coordinate_channels + control columns)`, ``noise`` `(batch, window, noise_layers)`, with controls ``conditions``
     `(batch, window, control columns)` of the real windows, which the generated ones share, and, when the config has
-    instance noise, ``fake_noise`` of the shape of ``real``, with cutout ``fake_mask`` `(batch, window, 1)` (``real``
-    has its own of both in it already).
+    instance noise, ``fake_noise`` of the shape of ``real``, with cutout ``fake_mask`` and ``real_mask``
+    `(batch, window, 1)` (``real`` has its own of both in it already).
 
     Attributes:
         generator: The trained generator.
@@ -296,7 +296,8 @@ class LatentGan(keras.Model):
                 toward_critic = toward_critic + self.settings.joint_matching * distance
                 logs["joints_seen"] = found  # likewise
             if self.rise_matching is not None:
-                distance, logs["rises"], found = self.rise_matching(made, batch["real"], batch.get("conditions"))
+                told, shown = batch.get("conditions"), batch.get("real_mask")
+                distance, logs["rises"], found = self.rise_matching(made, batch["real"], told, shown)
                 toward_critic = toward_critic + self.settings.rise_matching * distance
                 logs["rises_seen"] = found  # likewise
             return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs

@@ -166,13 +166,16 @@ class RiseMatching(keras.Model):
         calm = (overall <= self._calm)[..., None]
         return ((calm * rises).sum(axis=0) / calm.sum(axis=0) + _LEAST).astype(np.float32)
 
-    def call(self, windows: Tensor, real: Tensor, conditions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def call(
+        self, windows: Tensor, real: Tensor, conditions: Tensor | None = None, shown: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Compare generated windows with music, where real windows that are told the same are calm.
 
         Args:
             windows: Generated ones without noise, `(batch, window, 2 * latent_channels)`.
             real: Real ones, with their noise.
             conditions: What they are told, `(batch, window, columns)`; None counts all windows.
+            shown: Where real ones are not cut out, `(batch, window, 1)`; None if nowhere.
 
         Returns:
             The loss, whose gradient is that of half the second value if the running mean were that of the windows; the
@@ -183,6 +186,8 @@ class RiseMatching(keras.Model):
         if conditions is not None:
             told = ops.any(ops.not_equal(conditions, 0.0), axis=(1, 2))
             calm = calm * ops.cast(told, "float32")[:, None, None, None]
+        if shown is not None:
+            calm = calm * (shown[:, :-1] * shown[:, 1:])[..., None]
         running, count = ops.convert_to_tensor(self.rises), mean_over_replicas(ops.sum(calm, axis=(0, 1)))
         found = ops.sum(calm * made, axis=(0, 1)) / ops.maximum(count, 1.0) + _LEAST
         away = ops.log(ops.divide(running, self._aim))

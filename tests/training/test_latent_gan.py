@@ -327,6 +327,7 @@ def test_cutout_hides_a_stretch_of_real_and_generated_windows_alike():
     batch = toy_batches(toy_config(cutout=0.9, instance_noise=0.0, batch_size=16)).batch(0)
     shown = (batch["real"] != 0).all(axis=2)
     assert not shown.all() and not batch["fake_mask"].all()
+    np.testing.assert_array_equal(shown, batch["real_mask"][:, :, 0] == 1)
     assert "fake_mask" not in toy_batches(toy_config()).batch(0)
 
 

@@ -100,6 +100,18 @@ def test_only_calm_places_that_are_told_count(matching):
     assert (numbers(matching(made, real)[2]) > 2 * numbers(matching(real, real)[2])).all()
 
 
+def test_what_is_cut_out_of_music_is_not_calm(matching):
+    real = np.stack([music(seed) for seed in range(2)])
+    shown = np.ones((2, 200, 1), "float32")
+    shown[:, 50:150] = 0
+    made = real.copy()
+    made[:, 51:149:2] += 5.0
+    made[:, 53:149:4] += 10.0
+    found = numbers(matching(made, real * shown, None, shown)[2])
+    np.testing.assert_allclose(found, numbers(matching(real, real)[2]), rtol=0.1)
+    assert (numbers(matching(made, real * shown)[2]) > 2 * found).all()
+
+
 def test_where_nothing_is_calm_the_running_mean_stays(matching):
     loud = np.tile(np.arange(50, dtype="float32")[:, None], (2, 1, BINS))
     loss, _, found = matching(loud, loud)
