@@ -37,8 +37,7 @@ def build_in_order(shape: tuple, *parts: layers.Layer) -> tuple:
     """
     for part in parts:
         part.build(shape)
-        width = getattr(part, "units", None) or getattr(part, "filters", None) or shape[-1]
-        shape = (*shape[:-1], width)
+        shape = part.compute_output_shape(shape)
     return shape
 
 
@@ -65,6 +64,10 @@ class ResidualBlock(layers.Layer):
     def build(self, shape: tuple) -> None:
         """Make the weights."""
         build_in_order(shape, self.normalise, self.convolve, self.project)
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        """The same shape."""
+        return shape
 
     def call(self, x: Any) -> Any:
         """Map `(batch, time, width)` to the same shape."""

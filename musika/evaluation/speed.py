@@ -145,9 +145,7 @@ def training_step(preset: Preset) -> float:
     import keras
 
     from musika.gan.conditioning import condition_columns
-    from musika.training.generator_training import build_gan
-    from musika.training.joints import measure_joints
-    from musika.training.rises import measure_level_changes
+    from musika.training.gan_networks import build_gan, measure_codec
 
     config = preset.config
     settings, window = config.generator_training, config.generator.window_latents
@@ -156,12 +154,8 @@ def training_step(preset: Preset) -> float:
         random.standard_normal((window, count))
         for count in (2 * config.codec.latent_channels, condition_columns(config))
     ]
-    count = settings.critic_joints
-    joints = measure_joints(preset.codec, None, music[:1], count) if count else None
-    level_changes = None
-    if settings.rise_matching:
-        level_changes = measure_level_changes(preset.codec, None, config.generator.mid_side)
-    gan = build_gan(config, conditions=music[1:], joints=joints, level_changes=level_changes, music=music[:1])
+    measured = measure_codec(config, preset.codec, None, music[:1])
+    gan = build_gan(config, conditions=music[1:], music=music[:1], **measured)
     channels = {
         "real": 2 * config.codec.latent_channels,
         "coordinates": 2 * config.generator.coordinate_channels + condition_columns(config),

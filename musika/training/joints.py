@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from musika.autoencoder.codec import Codec
-from musika.checks import UserError
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
-from musika.training.moments import DECAY
+from musika.training.linear_part import linear_part
+from musika.training.running_means import RunningMeans, moved, told_windows
 
 Tensor = Any
 
@@ -48,16 +47,8 @@ def measure_joints(
     Raises:
         UserError: If the codec is not compact.
     """
-    if codec.config.codec.architecture != "compact":
-        raise UserError(
-            "generator_training.critic_joints needs a compact codec. "
-            f"Received: architecture={codec.config.codec.architecture!r}. Set critic_joints to 0."
-        )
-    frames, channels = codec.config.codec.frames_per_latent, codec.config.codec.latent_channels
-    patches = codec.networks["level2_decoder"].components
-    basis = keras.ops.convert_to_numpy(patches.basis) * keras.ops.convert_to_numpy(patches.scale)
-    basis = basis.reshape(frames, -1, channels)
-    sizes = keras.ops.convert_to_numpy(codec.networks["level1_decoder"].components.scale)[:count, None]
+    basis, _, level1 = linear_part(codec, "critic_joints")
+    channels, sizes = basis.shape[-1], ops.convert_to_numpy(level1.scale)[:count, None]
     one_side = np.stack([-(basis[-1, :count] * sizes).T, (basis[0, :count] * sizes).T])
     matrices = np.zeros((2, 2 * channels, 2 * one_side.shape[-1]))
     for index in range(2):
@@ -101,7 +92,7 @@ def _roughness(joints: Tensor, numbers: Any = ops) -> Tensor:
     return numbers.concatenate([squares / (size * size + squares) for size in _SIZES], axis=-1)
 
 
-class JointMatching(keras.Model):
+class JointMatching(RunningMeans):
     """Tells the generator whether its steps meet as evenly as those of music where music is calm.
 
     The critic is slow to see that tails are a little rough. Generated windows are told the controls of real ones, so
@@ -127,14 +118,7 @@ class JointMatching(keras.Model):
         overall = found.mean(axis=1)
         self._calm = float(np.quantile(overall, _CALM if told else 1.0))
         initial = np.tile(found[overall <= self._calm].mean(axis=0), (2, 1)).astype(np.float32)
-        self.roughness = self.add_weight(
-            shape=initial.shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(initial, dtype=dtype),
-            trainable=False,
-            name="roughness",
-            dtype="float32",
-            aggregation="mean",
-        )
+        self.roughness = self._running("roughness", initial)
         self.built = True
 
     def call(self, windows: Tensor, real: Tensor, conditions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,7 +136,7 @@ class JointMatching(keras.Model):
         rough, aim = (_roughness(_joints(ops.cast(part, "float32"), self._matrices)) for part in (windows, real))
         calm = ops.cast(ops.mean(aim, axis=-1, keepdims=True) <= self._calm, "float32")
         if conditions is not None:
-            calm = calm * ops.cast(ops.any(ops.not_equal(conditions, 0.0), axis=(1, 2)), "float32")[:, None, None]
+            calm = calm * told_windows(conditions)[:, None, None]
         count = ops.maximum(mean_over_replicas(ops.sum(calm)), 1.0)
         here, there = (ops.sum(calm * part, axis=(0, 1)) / count for part in (rough, aim))
         running = ops.convert_to_tensor(self.roughness) + _LEAST_JOINT
@@ -166,4 +150,4 @@ class JointMatching(keras.Model):
         Args:
             found: The third of what a call gives.
         """
-        self.roughness.assign(DECAY * self.roughness.value + (1.0 - DECAY) * mean_over_replicas(found))
+        self.roughness.assign(moved(self.roughness.value, mean_over_replicas(found)))

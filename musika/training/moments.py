@@ -15,16 +15,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from musika.data.crops import swap_sides
 from musika.training.autodiff import mean_over_replicas
+from musika.training.running_means import RunningMeans, moved
 
 Tensor = Any
 
-DECAY = 0.99  # of the running moments: those of the last hundred batches
 _WINDOW_HOPS = 4  # windows of the training music overlap by all but a fourth
 _LEAST_SHARE = 1e-5  # of the largest eigenvalue: below it a direction has no variance to speak of
 
@@ -50,7 +49,7 @@ def _parts(windows: Tensor) -> tuple[Tensor, Tensor]:
     return ops.reshape(windows - between[:, None], (-1, windows.shape[-1])), between
 
 
-class MomentMatching(keras.Model):
+class MomentMatching(RunningMeans):
     """The moments of the training latents, and the running ones of the generated latents.
 
     Attributes:
@@ -81,17 +80,6 @@ class MomentMatching(keras.Model):
         self.means = self._running("means", self._mean)
         self.covariances = self._running("covariances", covariances.astype(np.float32))
         self.built = True
-
-    def _running(self, name: str, initial: np.ndarray) -> keras.Variable:
-        """A variable that the optimiser leaves alone."""
-        return self.add_weight(
-            shape=initial.shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(initial, dtype=dtype),
-            trainable=False,
-            name=name,
-            dtype="float32",
-            aggregation="mean",
-        )
 
     def call(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Compare generated windows, and the running moments, with the training music.
@@ -133,7 +121,7 @@ class MomentMatching(keras.Model):
         inside, between = _parts(windows)
         mean = mean_over_replicas(ops.mean(between, axis=0))
         mean = (mean + ops.matmul(mean, self._swap)) / 2
-        mean = DECAY * self.means.value[1] + (1.0 - DECAY) * mean
+        mean = moved(self.means.value[1], mean)
         # Covariances about the running mean: about the batch's own they would be too small.
         parts = (inside, between - mean)
         found = ops.stack(
@@ -142,4 +130,4 @@ class MomentMatching(keras.Model):
         found = mean_over_replicas(found)
         found = (found + ops.matmul(ops.matmul(self._swap.T, found), self._swap)) / 2
         self.means.assign(ops.stack([ops.zeros_like(mean), mean]))
-        self.covariances.assign(DECAY * self.covariances.value + (1.0 - DECAY) * found)
+        self.covariances.assign(moved(self.covariances.value, found))

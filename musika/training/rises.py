@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.soft_floor import bin_frequencies
-from musika.checks import UserError
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
-from musika.training.moments import DECAY
+from musika.training.linear_part import linear_part, scaled_basis
+from musika.training.running_means import RunningMeans, moved, told_windows
 
 Tensor = Any
 
@@ -78,20 +77,13 @@ def measure_level_changes(codec: Codec, statistics: Normalisation | None, mid_si
     Raises:
         UserError: If the codec is not compact.
     """
-    config = codec.config
-    if config.codec.architecture != "compact":
-        raise UserError(
-            "generator_training.rise_matching needs a compact codec. "
-            f"Received: architecture={config.codec.architecture!r}. Set rise_matching to 0."
-        )
-    channels, frames = config.codec.latent_channels, config.codec.frames_per_latent
-    frequency = bin_frequencies(config)
+    basis, level2, level1 = linear_part(codec, "rise_matching")
+    frames, _, channels = basis.shape
+    frequency = bin_frequencies(codec.config)
     chosen = (frequency >= _LOWEST_HZ) & (frequency <= _HIGHEST_HZ)
     chosen &= (frequency <= _RESOLVED_HZ) | (np.arange(len(frequency)) % 3 == 0)
-    level1, level2 = (codec.networks[f"level{level}_decoder"].components for level in (1, 2))
     weights = codec.networks["level1_decoder"].soft_floor.inverse_weights[chosen, None]
-    to_bins = weights * (ops.convert_to_numpy(level1.basis) * ops.convert_to_numpy(level1.scale))[chosen]
-    basis = (ops.convert_to_numpy(level2.basis) * ops.convert_to_numpy(level2.scale)).reshape(frames, -1, channels)
+    to_bins = weights * scaled_basis(level1)[chosen]
     mean = ops.convert_to_numpy(level2.mean).reshape(frames, -1)
     places = np.arange(_PLACES) * frames // _PLACES
     levels = np.stack([np.concatenate([(to_bins @ basis[place]).T] * 2) / 2 for place in places])
@@ -115,7 +107,7 @@ def _rises(change: Tensor, numbers: Any = ops) -> Tensor:
     return louder / (_SIZE + louder)
 
 
-class RiseMatching(keras.Model):
+class RiseMatching(RunningMeans):
     """Tells the generator whether as little grows louder as in music where music is calm.
 
     Generated windows are told the controls of real ones, so where nothing begins in a real window nothing should in
@@ -150,21 +142,10 @@ class RiseMatching(keras.Model):
             seen.append(_rises(changes(noisy, np), np).mean(axis=-1))
         overall = np.concatenate(seen)
         self._calm = np.quantile(overall, _CALM if told else 1.0, axis=0).astype(np.float32)
-        self._aim = self._calm_mean(np.concatenate(clean), overall)
-        self.rises = self.add_weight(
-            shape=self._aim.shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(self._aim, dtype=dtype),
-            trainable=False,
-            name="rises",
-            dtype="float32",
-            aggregation="mean",
-        )
-        self.built = True
-
-    def _calm_mean(self, rises: np.ndarray, overall: np.ndarray) -> np.ndarray:
-        """Mean of rises `(steps, places, bins)` where music is calm, `(places, bins)`."""
         calm = (overall <= self._calm)[..., None]
-        return ((calm * rises).sum(axis=0) / calm.sum(axis=0) + _LEAST).astype(np.float32)
+        self._aim = ((calm * np.concatenate(clean)).sum(axis=0) / calm.sum(axis=0) + _LEAST).astype(np.float32)
+        self.rises = self._running("rises", self._aim)
+        self.built = True
 
     def call(
         self, windows: Tensor, real: Tensor, conditions: Tensor | None = None, shown: Tensor | None = None
@@ -184,8 +165,7 @@ class RiseMatching(keras.Model):
         made, seen = (_rises(self._changes(ops.cast(part, "float32"))) for part in (windows, real))
         calm = ops.cast(ops.mean(seen, axis=-1, keepdims=True) <= self._calm[:, None], "float32")
         if conditions is not None:
-            told = ops.any(ops.not_equal(conditions, 0.0), axis=(1, 2))
-            calm = calm * ops.cast(told, "float32")[:, None, None, None]
+            calm = calm * told_windows(conditions)[:, None, None, None]
         if shown is not None:
             calm = calm * (shown[:, :-1] * shown[:, 1:])[..., None]
         running, count = ops.convert_to_tensor(self.rises), mean_over_replicas(ops.sum(calm, axis=(0, 1)))
@@ -201,4 +181,4 @@ class RiseMatching(keras.Model):
         Args:
             found: The third of what a call gives.
         """
-        self.rises.assign(DECAY * self.rises.value + (1.0 - DECAY) * mean_over_replicas(found))
+        self.rises.assign(moved(self.rises.value, mean_over_replicas(found)))

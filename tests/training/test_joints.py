@@ -3,6 +3,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from descent import descend
 from toy_gan import toy_config
 
 from musika.checks import UserError
@@ -10,7 +11,6 @@ from musika.config import load_config
 from musika.data.crops import Normalisation
 from musika.gan.critic import build_critic
 from musika.presets import load_preset, random_preset
-from musika.training.autodiff import gradients
 from musika.training.generator_training import check_settings
 from musika.training.joints import JointMatching, measure_joints, with_joints
 from musika.training.take_over import take_over_weights
@@ -102,23 +102,13 @@ def test_rough_music_is_smoothed_until_it_is_as_even_as_music_is(matching):
     real = np.stack([tails(seed) for seed in range(3)])
     rough = np.stack([tails(seed, roughness=3.0) for seed in range(3)])
     calm, attacks = rough[:, :150], rough[:, 150:]
-    size = keras.Variable(np.float32(1.0))
-    optimizer = keras.optimizers.SGD(0.03)
-    optimizer.build([size])
-    seen = []
 
-    def loss_function():
-        made = keras.ops.concatenate([keras.ops.multiply(calm, size), attacks], axis=1)
-        loss, distance, found = matching(made, real)
-        return loss, {"distance": distance, "found": found}
+    def make(size):
+        return keras.ops.concatenate([keras.ops.multiply(calm, size), attacks], axis=1)
 
-    for _ in range(450):
-        _, logs, found = gradients(loss_function, [size])
-        optimizer.apply(found, [size])
-        matching.follow(logs["found"])
-        seen.append(float(logs["distance"]))
+    size, seen = descend(matching, make, real, start=1.0, rate=0.03, steps=450)
     assert max(seen) > 0.05 > 0.01 > seen[-1]
-    assert float(numbers(size.value)) == pytest.approx(1 / 3, rel=0.2)
+    assert size == pytest.approx(1 / 3, rel=0.2)
 
 
 def test_only_calm_places_that_are_told_count(matching):

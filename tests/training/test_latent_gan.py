@@ -16,7 +16,8 @@ from musika.data.crops import LatentCrops, swap_sides
 from musika.gan.conditioning import ControlTrack, encode_controls
 from musika.settings import ControlConfig
 from musika.training.batches import GanBatches, draw_cutouts
-from musika.training.generator_training import build_gan, check_settings, precision_of
+from musika.training.gan_networks import build_gan, precision_of
+from musika.training.generator_training import check_settings
 from musika.training.latent_gan import LatentGan, join_patches, split_windows
 from musika.training.run import save_state
 
@@ -252,7 +253,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 import numpy as np
 from musika.training.batches import BatchStream
-from musika.training.generator_training import build_gan
+from musika.training.gan_networks import build_gan
 from musika.training.rises import LevelChanges
 from toy_gan import toy_batches, toy_config, toy_latents
 runs = []

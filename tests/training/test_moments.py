@@ -7,9 +7,10 @@ from toy_gan import toy_batches, toy_config, toy_latents, weights_of
 from musika.data.crops import swap_sides
 from musika.evaluation.frechet import frechet_distance, mean_and_covariance
 from musika.training.autodiff import gradients
-from musika.training.generator_training import build_gan
+from musika.training.gan_networks import build_gan
 from musika.training.latent_gan import LatentGan
-from musika.training.moments import DECAY, MomentMatching
+from musika.training.moments import MomentMatching
+from musika.training.running_means import DECAY
 
 WINDOW = 32
 

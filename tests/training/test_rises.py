@@ -1,13 +1,13 @@
 import keras
 import numpy as np
 import pytest
+from descent import descend
 from toy_gan import toy_config
 
 from musika.audio.stereo import to_mid_side
 from musika.checks import UserError
 from musika.data.crops import Normalisation
 from musika.presets import load_preset, random_preset
-from musika.training.autodiff import gradients
 from musika.training.rises import LevelChanges, RiseMatching, measure_level_changes
 
 BINS = 3
@@ -70,22 +70,9 @@ def test_music_is_not_pulled(matching):
 def test_what_fades_in_before_an_attack_is_unlearned(matching):
     real = np.stack([music(seed) for seed in range(3)])
     spread = np.stack([music(seed, early=1.0) for seed in range(3)]) - real
-    share = keras.Variable(np.float32(0.5))
-    optimizer = keras.optimizers.SGD(0.003)
-    optimizer.build([share])
-    seen = []
-
-    def loss_function():
-        loss, distance, found = matching(real + share * spread, real)
-        return loss, {"distance": distance, "found": found}
-
-    for _ in range(500):
-        _, logs, found = gradients(loss_function, [share])
-        optimizer.apply(found, [share])
-        matching.follow(logs["found"])
-        seen.append(float(logs["distance"]))
+    share, seen = descend(matching, lambda share: real + share * spread, real, start=0.5, rate=0.003, steps=500)
     assert max(seen) > 1.0 > 0.1 > seen[-1]
-    assert float(numbers(share.value)) < 0.3
+    assert share < 0.3
 
 
 def test_only_calm_places_that_are_told_count(matching):

@@ -7,7 +7,7 @@ import numpy as np
 from musika.config import config_from_dict
 from musika.data.crops import LatentCrops
 from musika.training.batches import GanBatches
-from musika.training.generator_training import build_gan
+from musika.training.gan_networks import build_gan
 from musika.training.latent_gan import LatentGan
 
 TOY = {

@@ -16,7 +16,8 @@ from musika.data.latents import LatentFile, save_latents
 from musika.presets import load_preset, random_preset, save_preset
 from musika.training import generator_saves, several
 from musika.training.batches import BatchStream
-from musika.training.generator_training import build_gan, train_generator
+from musika.training.gan_networks import build_gan
+from musika.training.generator_training import train_generator
 
 CARDS = ["CPU:0", "CPU:1"]
 

@@ -1,0 +1,40 @@
+"""The linear part of what a compact codec decodes, for losses that follow from latents without decoding anything."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from musika.autoencoder.codec import Codec
+from musika.autoencoder.compact import Components
+from musika.checks import UserError
+
+
+def scaled_basis(components: Components) -> np.ndarray:
+    """What each component adds, `(inputs, outputs)`."""
+    return ops.convert_to_numpy(components.basis) * ops.convert_to_numpy(components.scale)
+
+
+def linear_part(codec: Codec, setting: str) -> tuple[np.ndarray, Components, Components]:
+    """Find the principal components that a codec decodes by.
+
+    Args:
+        codec: A compact codec.
+        setting: The setting of ``generator_training`` that needs them, for the error.
+
+    Returns:
+        What each latent channel adds to level 1, `(frames_per_latent, level1_channels, latent_channels)`; the
+        components of level 2, and those of level 1.
+
+    Raises:
+        UserError: If the codec is not compact.
+    """
+    settings = codec.config.codec
+    if settings.architecture != "compact":
+        raise UserError(
+            f"generator_training.{setting} needs a compact codec. "
+            f"Received: architecture={settings.architecture!r}. Set {setting} to 0."
+        )
+    level2, level1 = (codec.networks[f"level{level}_decoder"].components for level in (2, 1))
+    patches = scaled_basis(level2).reshape(settings.frames_per_latent, -1, settings.latent_channels)
+    return patches, level2, level1
