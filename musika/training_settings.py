@@ -33,6 +33,10 @@ class GeneratorTrainingConfig:
             training music; needs ``critic_joints`` (see ``training/joints.py``). Published: none.
         rise_matching: Weight, in the generator's loss, of how much more grows louder between attacks than in the
             training music; needs a compact codec (see ``training/rises.py``). Published: none.
+        spectral_critic: Weight, in the generator's loss, of a second critic that sees the spectrogram which latents
+            stand for; needs a compact codec (see ``training/spectral_critic.py``). Published: none.
+        spectral_penalty: Weight of that critic's gradient penalty when its adaptive factor is 1.
+        spectral_penalty_every: Which of a batch's examples bear that penalty: every n-th.
         critic_joints: With a compact codec, how many of level 1's leading principal components the critic compares
             between the end of one latent step and the beginning of the next. Published: none.
         cutout: Longest share of a window, at a random place, that the critic does not see of real and of generated
@@ -68,6 +72,9 @@ class GeneratorTrainingConfig:
     moments: float = 0.0
     joint_matching: float = 0.0
     rise_matching: float = 0.0
+    spectral_critic: float = 0.0
+    spectral_penalty: float = 10.0
+    spectral_penalty_every: int = 4
     critic_joints: int = 0
     cutout: float = 0.0
     critic_first: int = 0

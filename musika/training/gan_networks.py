@@ -21,6 +21,7 @@ from musika.training.joints import JointMatching, measure_joints
 from musika.training.latent_gan import LatentGan
 from musika.training.moments import MomentMatching
 from musika.training.rises import LevelChanges, RiseMatching, measure_level_changes
+from musika.training.spectral_critic import LatentSpectrogram, SpectralCritic, measure_spectrogram
 from musika.training.take_over import take_over_weights
 from musika.upstream import TRAINING_WEIGHTS
 from musika.weights import load_weights
@@ -60,7 +61,7 @@ def measure_codec(
         music: The training latents in the form in which the GAN makes them.
 
     Returns:
-        ``joints`` and ``level_changes`` for `build_gan`; None what no loss needs.
+        ``joints``, ``level_changes`` and ``spectrogram`` for `build_gan`; None what no loss needs.
 
     Raises:
         UserError: If a loss needs a compact codec, and this is none.
@@ -70,6 +71,7 @@ def measure_codec(
     return {
         "joints": measure_joints(codec, statistics, music, count) if count else None,
         "level_changes": measure_level_changes(codec, statistics, mid_side) if settings.rise_matching else None,
+        "spectrogram": measure_spectrogram(codec, statistics, mid_side, music) if settings.spectral_critic else None,
     }
 
 
@@ -81,6 +83,7 @@ def build_gan(
     joints: np.ndarray | None = None,
     level_changes: LevelChanges | None = None,
     music: list[np.ndarray] | None = None,
+    spectrogram: LatentSpectrogram | None = None,
 ) -> LatentGan:
     """Build the networks of a training.
 
@@ -92,6 +95,7 @@ def build_gan(
         joints: From ``measure_joints``, if the critic is shown them.
         level_changes: From ``measure_level_changes``, if what grows louder is compared.
         music: The training latents in the form in which the GAN makes them; what is compared with them needs them.
+        spectrogram: From ``measure_spectrogram``, for a critic that sees it.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -104,8 +108,12 @@ def build_gan(
     auxiliary = distance = None
     if settings.control_loss > 0 and config.generator.controls and conditions:
         auxiliary, distance = build_auxiliary(config, dtype=dtype), ControlDistance(config, conditions)
+    spectral_critic = None
+    if settings.spectral_critic > 0 and spectrogram is not None:
+        spectral_critic = SpectralCritic(spectrogram, config.generator.window_latents, dtype)
     if start is not None and start.generator is not None:
         _load_start(generator, critic, auxiliary, start)
+        _load_spectral_critic(spectral_critic, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
     moments = None
     if settings.moments > 0 and music:
@@ -129,6 +137,7 @@ def build_gan(
         moments,
         joint_matching,
         rise_matching,
+        spectral_critic,
     )
 
 
@@ -171,3 +180,11 @@ def _load_start(generator: keras.Model, critic: keras.Model, auxiliary: keras.Mo
                 before = build(start.config)
                 before.load_weights(str(path))
                 take_over_weights(network, before)
+
+
+def _load_spectral_critic(critic: SpectralCritic | None, start: Preset) -> None:
+    """Take over the spectral critic of the run that a preset lies in, if there is one of the same size."""
+    path = None if start.folder is None else start.folder.parent / "last" / "spectral_critic.weights.h5"
+    if critic is not None and path is not None and path.is_file():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            critic.load_weights(str(path))

@@ -39,7 +39,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     Raises:
         UserError: If one is out of range.
     """
-    for name in ("batch_size", "steps", "penalty_every", "save_every"):
+    for name in ("batch_size", "steps", "penalty_every", "spectral_penalty_every", "save_every"):
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
@@ -49,7 +49,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
     weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching", "rise_matching")
-    for name in (*weights, "instance_noise"):
+    for name in (*weights, "spectral_critic", "spectral_penalty", "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
     if settings.joint_matching and not settings.critic_joints:
         raise UserError(

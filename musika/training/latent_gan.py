@@ -34,6 +34,7 @@ from musika.training.joints import JointMatching, with_joints
 from musika.training.moments import MomentMatching
 from musika.training.penalty import next_factor, squared_slope
 from musika.training.rises import RiseMatching
+from musika.training.spectral_critic import SpectralCritic
 
 Tensor = Any
 
@@ -87,6 +88,7 @@ class LatentGan(keras.Model):
         moments: Compares mean and covariance with the training music's; None when the settings give them no weight.
         joint_matching: Compares how steps meet with how they do in the training music; likewise.
         rise_matching: Compares how little grows louder where music is calm; likewise.
+        spectral_critic: Judges the spectrogram that latents stand for; None when the settings give it no weight.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
     """
@@ -104,6 +106,7 @@ class LatentGan(keras.Model):
         moments: MomentMatching | None = None,
         joint_matching: JointMatching | None = None,
         rise_matching: RiseMatching | None = None,
+        spectral_critic: SpectralCritic | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -119,6 +122,7 @@ class LatentGan(keras.Model):
             moments: Made from the training latents, for a generator that is told of their moments.
             joint_matching: Likewise, for one that is told how evenly their steps meet.
             rise_matching: Likewise, for one that is told what grows louder though nothing begins.
+            spectral_critic: A second critic.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
@@ -128,6 +132,7 @@ class LatentGan(keras.Model):
         self.moments: Any = moments
         self.joint_matching: Any = joint_matching
         self.rise_matching: Any = rise_matching
+        self.spectral_critic: Any = spectral_critic
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -137,6 +142,7 @@ class LatentGan(keras.Model):
         self.generator_optimizer = self._optimizer(generator)
         self.critic_optimizer = self._optimizer(critic)
         self.auxiliary_optimizer = None if auxiliary is None else self._optimizer(auxiliary)
+        self.spectral_critic_optimizer = None if spectral_critic is None else self._optimizer(spectral_critic)
         self.built = True
         self.compile(optimizer=None, jit_compile=xla)
 
@@ -156,14 +162,20 @@ class LatentGan(keras.Model):
             "moments": self.moments,
             "joint_matching": self.joint_matching,
             "rise_matching": self.rise_matching,
+            "spectral_critic": self.spectral_critic,
         }
         return networks | {name: network for name, network in others.items() if network is not None}
 
     @property
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimisers by the names that they are saved under."""
-        optimizers = {"generator": self.generator_optimizer, "critic": self.critic_optimizer}
-        return optimizers if self.auxiliary is None else optimizers | {"auxiliary": self.auxiliary_optimizer}
+        optimizers = {
+            "generator": self.generator_optimizer,
+            "critic": self.critic_optimizer,
+            "auxiliary": self.auxiliary_optimizer,
+            "spectral_critic": self.spectral_critic_optimizer,
+        }
+        return {name: optimizer for name, optimizer in optimizers.items() if optimizer is not None}
 
     @property
     def steps_done(self) -> int:
@@ -203,13 +215,14 @@ class LatentGan(keras.Model):
         # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
         # penalty, and only the generated one is shared with the generator.
         real_loss, real_logs, real_side = self._real_side(self._shown(batch["real"]), batch.get("conditions"))
-        fake_losses, fake_logs, (fake_side, toward_critic) = self._fake_side(batch)
+        fake_losses, fake_logs, (fake_side, toward_critic, *others) = self._fake_side(batch)
         apply_gradients(
             self.critic_optimizer,
             [real + fake for real, fake in zip(real_side, fake_side, strict=True)],
             self.critic.trainable_variables,
         )
         controls_logs = self._hear_controls(batch)
+        spectral_logs = self._see_spectrograms(batch["real"], *others) if others else {}
         if self.settings.critic_first:
             open_gate = ops.cast(self.generator_optimizer.iterations.value >= self.settings.critic_first, "float32")
             toward_critic = [gradient * open_gate for gradient in toward_critic]
@@ -219,6 +232,9 @@ class LatentGan(keras.Model):
         for name, matching in followers.items():
             if matching is not None:
                 without_gradients(functools.partial(matching.follow, fake_logs.pop(f"{name}_seen")))
+        if self.spectral_critic is not None:
+            seen = (spectral_logs["real_spectral_score"], fake_logs["fake_spectral_score"])
+            without_gradients(lambda: self._move_factor(self.spectral_critic.penalty_factor, *seen))
         copies = replicas()
         return {
             "critic_loss": (real_loss + fake_losses[0]) * copies,
@@ -226,6 +242,7 @@ class LatentGan(keras.Model):
             **real_logs,
             **fake_logs,
             **controls_logs,
+            **spectral_logs,
             "penalty_factor": self.penalty_factor.value + 0.0,  # a number of its own, not the variable
         }
 
@@ -300,9 +317,36 @@ class LatentGan(keras.Model):
                 distance, logs["rises"], found = self.rise_matching(made, batch["real"], told, shown)
                 toward_critic = toward_critic + self.settings.rise_matching * distance
                 logs["rises_seen"] = found  # likewise
-            return [0.5 * fake_hinge(scores) / replicas(), toward_critic / replicas()], logs
+            losses = [0.5 * fake_hinge(scores), toward_critic]
+            if self.spectral_critic is not None:
+                scores = self.spectral_critic(self.spectral_critic.seen(fake), training=True)
+                logs["fake_spectral_score"] = ops.mean(scores)
+                losses[1] = toward_critic + self.settings.spectral_critic * generator_hinge(scores)
+                losses.append(0.5 * fake_hinge(scores))
+            return [loss / replicas() for loss in losses], logs
 
-        return joint_gradients(loss_function, [self.critic.trainable_variables, self.generator.trainable_variables])
+        groups = [self.critic.trainable_variables, self.generator.trainable_variables]
+        if self.spectral_critic is not None:
+            groups.append(self.spectral_critic.trainable_variables)
+        return joint_gradients(loss_function, groups)
+
+    def _see_spectrograms(self, real: Tensor, fake_side: list[Tensor]) -> dict[str, Tensor]:
+        """One step of the spectral critic: scalars by name."""
+        critic, weight = self.spectral_critic, self.settings.spectral_penalty
+        spectrogram = critic.seen(real)
+
+        def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
+            scores = critic(spectrogram, training=True)
+            some = spectrogram[:: self.settings.spectral_penalty_every]
+            _, slope = input_gradient(lambda seen: critic(seen, training=True), some)
+            penalty = squared_slope(slope)
+            loss = 0.5 * real_hinge(scores) + weight * critic.penalty_factor.value * penalty
+            return loss / replicas(), {"real_spectral_score": ops.mean(scores), "spectral_penalty": penalty}
+
+        _, logs, real_side = gradients(loss_function, critic.trainable_variables)
+        both = [on_real + on_fake for on_real, on_fake in zip(real_side, fake_side, strict=True)]
+        apply_gradients(self.spectral_critic_optimizer, both, critic.trainable_variables)
+        return logs
 
     def _hear_controls(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step of the auxiliary network on real latents, if there is one: scalars by name."""
@@ -333,10 +377,13 @@ class LatentGan(keras.Model):
 
     def _move_averages(self, real_score: Tensor, fake_score: Tensor) -> None:
         """Move the penalty's factor and the averaged generator by one step."""
-        real_mean, fake_mean = mean_over_replicas(real_score), mean_over_replicas(fake_score)
-        step, certain = self.settings.penalty_step, self.settings.penalty_certainty
-        factor = next_factor(self.penalty_factor.value, real_mean, fake_mean, step, certain)
-        self.penalty_factor.assign(factor)
+        self._move_factor(self.penalty_factor, real_score, fake_score)
         # The optimiser has counted this step already.
         decay = ema_decay(self.generator_optimizer.iterations.value - 1, self.settings.ema)
         update_average(self.average.variables, self.generator.variables, decay)
+
+    def _move_factor(self, factor: keras.Variable, real_score: Tensor, fake_score: Tensor) -> None:
+        """Move a penalty's factor by one step."""
+        real_mean, fake_mean = mean_over_replicas(real_score), mean_over_replicas(fake_score)
+        step, certain = self.settings.penalty_step, self.settings.penalty_certainty
+        factor.assign(next_factor(factor.value, real_mean, fake_mean, step, certain))
