@@ -201,9 +201,9 @@ class Blended:
         Returns:
             Iterator over consecutive blocks, float32 of shape ``(samples, 2)``.
         """
-        from musika.autoencoder.codec import stretch
+        from musika.autoencoder.codec import latent_window
 
-        return self.preset.codec.play(functools.partial(stretch, self.file.latents), start, stop, NOISE_SEED)
+        return self.preset.codec.play(functools.partial(latent_window, self.file.latents), start, stop, NOISE_SEED)
 
 
 def latents_hash(latents: Floats) -> str:

@@ -46,8 +46,8 @@ _BUILDERS = {
 }
 
 
-def stretch(latents: Floats, first: int, steps: int) -> Floats:
-    """Take a stretch of finite latents; beyond either end the last step is held.
+def latent_window(latents: Floats, first: int, steps: int) -> Floats:
+    """Take a window of finite latents; beyond either end the last step is held.
 
     Args:
         latents: Latents ``(all steps, 2 * latent_channels)``.
@@ -128,7 +128,7 @@ class Codec:
         if self._error_db is None:
             probe = graphs.probe_audio(self.sample_rate, self.block_samples - self.config.spectral.overlap)
             context = self.config.codec.context_latents
-            window = stretch(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
+            window = latent_window(self.encode(probe), -context, BLOCK_STEPS + 2 * context)
             decoder, settings = self.networks["level1_decoder"], self.config.spectral
             exact, rough = (
                 decoded.level_of(self._run_decoders(window, 0, 0, dtype), decoder, settings)
@@ -261,7 +261,7 @@ class Codec:
             samples = held
         elif not 0 <= samples <= held:
             raise UserError(f"codec: {len(latents)} latent steps hold 0 to {held} samples. Received: samples={samples}")
-        return self.play(functools.partial(stretch, latents), 0, samples, seed if noise else None)
+        return self.play(functools.partial(latent_window, latents), 0, samples, seed if noise else None)
 
     def play(
         self, source: LatentSource, start: int, stop: int | None, noise_seed: int | None
