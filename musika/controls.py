@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 import zlib
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from musika.checks import UserError
-from musika.curves import Curve, FunctionCurve, PointCurve, make_curve, points_curve
+from musika.curves import BY_SEED, Curve, FunctionCurve, PeriodicCurve, PointCurve, make_curve, points_curve
 from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since, value_at_place
 from musika.gan.coordinates import counter_generator
 from musika.settings import Config, ControlConfig
@@ -25,6 +26,12 @@ _EVENT_CHUNK = 64  # onsets whose places are drawn together
 _SILENT = 0.07
 _JITTER = 0.08
 _LOOK_BACK = 8.0  # places behind which an onset is forgotten
+# What a piece draws for itself of a control that may change all the time goes to and fro, as it does in practice music,
+# only slower: turning points lie on either side of the learned range's middle, so far out and so many seconds apart.
+_TURNS = 48  # then it begins anew
+_TURN_PLACES = (0.4, 0.95)
+_TURN_SECONDS = (10.0, 25.0)
+_LEG_POINTS = 8  # between two of them, so that it goes evenly on the control's own scale
 _MOST_TIMES = 10.0  # a value so many times the learned range's end is no tempo or density at all
 
 
@@ -45,7 +52,8 @@ class PieceControls:
         Args:
             config: The preset's config; ``generator.controls`` are what can be asked for.
             seed: The piece's seed, for controls that draw a value when none is given.
-            given: Values by name, as `musika.curves.make_curve` takes them; None leaves a control out.
+            given: Values by name, as `musika.curves.make_curve` takes them; None leaves a control out, and
+                `musika.curves.BY_SEED` draws it.
             seconds: Length over which a line such as ``90:160`` goes.
 
         Raises:
@@ -61,13 +69,12 @@ class PieceControls:
                 )
         self.curves: dict[str, Curve] = {}
         for name, control in self._declared.items():
-            if name in given and given[name] is None:
-                continue
-            if name in given:
-                self.curves[name] = make_curve(given[name], name, seconds, config.latent_rate, control.classes)
+            value = given.get(name, BY_SEED if control.drawn else None)
+            if isinstance(value, str) and value == BY_SEED:
+                self.curves[name] = drawn_curve(control, seed)
+            elif value is not None:
+                self.curves[name] = make_curve(value, name, seconds, config.latent_rate, control.classes)
                 _check_curve(control, self.curves[name])
-            elif control.drawn:
-                self.curves[name] = points_curve([(0.0, drawn_value(control, seed))], name, bool(control.classes))
 
     @property
     def clock(self) -> tuple[ControlConfig, Curve] | None:
@@ -170,6 +177,19 @@ class PieceControls:
         since = time_since(places, positions)
         return np.where(since < _LOOK_BACK, since / np.maximum(curve.at(times), 1e-9), np.inf)
 
+    def steady(self) -> PieceControls:
+        """The same for a loop, which has no room to wander in.
+
+        Returns:
+            Controls whose curves that were drawn to go to and fro stay at one value, which the seed draws.
+        """
+        other = copy.copy(self)
+        other.curves = {
+            name: _constant(self._declared[name], self._seed) if isinstance(curve, PeriodicCurve) else curve
+            for name, curve in self.curves.items()
+        }
+        return other
+
     def check_circular(self, seconds: float) -> None:
         """Check that curves end where they begin.
 
@@ -195,13 +215,15 @@ class PieceControls:
         """What was asked for, for a sidecar.
 
         Returns:
-            For each declared control its points, a single number, a class's name, or None where it is left out or was
-            given by a function.
+            For each declared control its points, a single number, a class's name, `musika.curves.BY_SEED` where it
+            goes to and fro as the seed will have it, or None where it is left out or was given by a function.
         """
         return {name: self._describe(name) for name in self._declared}
 
     def _describe(self, name: str) -> Any:
         curve, control = self.curves.get(name), self._declared[name]
+        if isinstance(curve, PeriodicCurve):
+            return BY_SEED
         points: list[list[Any]] | None = None if curve is None else curve.points()
         if points is None:
             return None
@@ -226,6 +248,34 @@ def drawn_value(control: ControlConfig, seed: int) -> float:
         return float(random.integers(len(control.classes)))
     value = value_at_place(control, random.uniform(-0.9, 0.9))
     return float(round(value)) if control.high - control.low >= 20 else value
+
+
+def _constant(control: ControlConfig, seed: int) -> PointCurve:
+    """The value that a piece draws for itself, as a curve."""
+    return points_curve([(0.0, drawn_value(control, seed))], control.name, bool(control.classes))
+
+
+def drawn_curve(control: ControlConfig, seed: int) -> Curve:
+    """What a piece draws for itself.
+
+    Args:
+        control: The control.
+        seed: The piece's seed.
+
+    Returns:
+        One value, see `drawn_value`; of a control that may change from step to step, and is neither a clock nor a
+        choice, a curve that goes to and fro without end.
+    """
+    if control.per != "step" or control.clock or control.classes:
+        return _constant(control, seed)
+    random = counter_generator(seed, STREAM_CONTROL, zlib.crc32(control.name.encode()))
+    sides = np.where((np.arange(_TURNS) + random.integers(2)) % 2, 1.0, -1.0)
+    places = sides * random.uniform(*_TURN_PLACES, _TURNS)
+    times = np.concatenate([[0.0], random.uniform(*_TURN_SECONDS, _TURNS).cumsum()])
+    fine = np.interp(np.arange(_TURNS * _LEG_POINTS + 1) / _LEG_POINTS, np.arange(_TURNS + 1), times)
+    way = np.interp(fine, times, np.append(places, places[0]))
+    values = np.array([value_at_place(control, place) for place in way])
+    return PeriodicCurve(PointCurve(fine, values))
 
 
 def event_places(seed: int, name: str, first: float, last: float) -> np.ndarray:
@@ -253,8 +303,8 @@ def event_places(seed: int, name: str, first: float, last: float) -> np.ndarray:
 
 def _check_curve(control: ControlConfig, curve: Curve) -> None:
     """Refuse impossible values and warn about unlearned ones."""
-    if control.classes:
-        return  # a class that does not exist is no curve
+    if control.classes or isinstance(curve, PeriodicCurve):
+        return  # a class that does not exist is no curve, and what is drawn lies in the learned range
     values = curve.at(np.linspace(0.0, 60.0, 61)) if isinstance(curve, FunctionCurve) else curve.values
     low, high = float(values.min()), float(values.max())
     unit = f" {control.unit}" if control.unit else ""
@@ -273,9 +323,7 @@ def _check_curve(control: ControlConfig, curve: Curve) -> None:
         )
 
 
-def _find_times(
-    curve: PointCurve | FunctionCurve, wanted: np.ndarray, grid: np.ndarray, beats: np.ndarray
-) -> np.ndarray:
+def _find_times(curve: Curve, wanted: np.ndarray, grid: np.ndarray, beats: np.ndarray) -> np.ndarray:
     """Times at which the clock reaches whole beats: linear first, then two steps of Newton's method."""
     times = np.interp(wanted, beats, grid)
     for _ in range(2):

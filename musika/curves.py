@@ -20,6 +20,7 @@ import numpy as np
 
 from musika.checks import UserError
 
+BY_SEED = "by seed"  # in the place of a control's value: the piece draws it from its seed
 GRID = 32  # values a second at which a function is integrated
 LAST_SECOND = 30 * 86400.0  # of a function: its integral is summed from the start
 
@@ -151,7 +152,51 @@ class FunctionCurve:
         return None
 
 
-Curve = PointCurve | FunctionCurve
+class PeriodicCurve:
+    """A curve through points that begins anew whenever it has ended, before time zero too.
+
+    >>> curve = PeriodicCurve(PointCurve(np.array([0.0, 2.0, 4.0]), np.array([1.0, 3.0, 1.0])))
+    >>> curve.at(np.array([-1.0, 1.0, 4001.0])).tolist(), float(curve.integral(np.array(4000.0)))
+    ([2.0, 2.0, 2.0], 8000.0)
+    """
+
+    def __init__(self, turn: PointCurve) -> None:
+        """Keep one turn.
+
+        Args:
+            turn: Its points, the first at time zero, the last one as high.
+        """
+        self._turn, self._period = turn, float(turn.seconds[-1])
+        self._area = float(turn.integral(turn.seconds[-1]))
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """The values at some times. See `PointCurve.at`.
+
+        Args:
+            times: Seconds from the piece's start.
+
+        Returns:
+            Values of the same shape.
+        """
+        return self._turn.at(np.mod(times, self._period))
+
+    def integral(self, times: np.ndarray) -> np.ndarray:
+        """The integral from time zero. See `PointCurve.integral`.
+
+        Args:
+            times: Seconds from the piece's start; may be negative.
+
+        Returns:
+            Value times seconds, same shape.
+        """
+        turns, rest = np.divmod(np.asarray(times, float), self._period)
+        return turns * self._area + self._turn.integral(rest)
+
+    def points(self) -> None:
+        """None: it has no end."""
+
+
+Curve = PointCurve | FunctionCurve | PeriodicCurve
 
 
 def points_curve(points: Any, name: str, steps: bool = False) -> PointCurve:
@@ -233,7 +278,7 @@ def make_curve(
     Raises:
         UserError: If it is none of these.
     """
-    if isinstance(value, (PointCurve, FunctionCurve)):
+    if isinstance(value, Curve):
         return value
     if classes:
         return _class_curve(value, name, classes)

@@ -77,7 +77,7 @@ class Loop:
     ) -> None:
         self.piece = piece
         self.preset, self.seed, self.truncation = piece.preset, piece.seed, piece.truncation
-        self.controls, self.path, self.sample_rate = piece.controls, piece.path, piece.sample_rate
+        self.controls, self.path, self.sample_rate = piece.controls.steady(), piece.path, piece.sample_rate
         self.on_beat, self.by_bars = on_beat, bars is not None
         self.seconds, self.beats, self.bars = _length(piece, seconds, bars)
         self.tempo = 60.0 * self.beats / self.seconds if self.beats else None

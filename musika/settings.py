@@ -133,7 +133,8 @@ class ControlConfig:
         decays: Time constants, in seconds, of traces that an onset leaves until the next one comes, for a control with
             events: so the generator is also told how long ago the last onset was.
         drop: Share of the training examples in which it is left out, so that music can be made without it.
-        drawn: Whether a piece that is not told its value draws one from its seed, within the learned range.
+        drawn: Whether a piece that is not told its value draws one from its seed, within the learned range; where it
+            may change from step to step, and is no clock, a curve that goes to and fro in it.
     """
 
     name: str = ""

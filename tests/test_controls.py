@@ -169,3 +169,59 @@ def test_onsets_of_a_stretch_are_those_of_the_whole_and_of_another_seed_others(c
     np.testing.assert_allclose(part, whole[(whole >= 40.0) & (whole < 60.0)], atol=1e-6)
     other = PieceControls(eventful(config), 8, {"note_density": 4.0}).onsets(0.0, 100.0)
     assert not np.array_equal(other[:50], whole[:50])
+
+
+WANDERING = ControlConfig("note_density", low=0.5, high=10, scaling="log", per="step", events=True, drawn=True)
+
+
+def drawn(config, seed, **given):
+    generator = dataclasses.replace(config.generator, controls=(TEMPO, WANDERING))
+    return PieceControls(dataclasses.replace(config, generator=generator), seed, given)
+
+
+def test_a_piece_draws_a_density_that_comes_and_goes(config):
+    times = np.arange(0.0, 1200.0, 0.25)
+    ranges = []
+    for seed in range(20):
+        values = drawn(config, seed).curves["note_density"].at(times)
+        assert values.min() >= 0.5 and values.max() <= 10
+        assert np.abs(np.diff(np.log(values))).max() < 0.25 * np.log(20) / 10  # from end to end in no less than 10 s
+        ranges += [
+            values[start : start + 240].max() / values[start : start + 240].min() for start in range(0, 4560, 240)
+        ]
+    assert min(ranges) > 2.5  # every minute has sparse and dense places
+    assert not np.array_equal(drawn(config, 1).curves["note_density"].at(times), values)
+    told = drawn(config, 1).describe()
+    assert told["note_density"] == "by seed" and isinstance(told["tempo"], float)
+    again = drawn(config, 1, **told)
+    np.testing.assert_array_equal(again.condition(500, 64), drawn(config, 1).condition(500, 64))
+
+
+def test_a_drawn_curve_has_no_end_and_its_integral_is_exact(config):
+    curve = drawn(config, 3).curves["note_density"]
+    times = np.linspace(-30.0, 1500.0, 1_530_001)
+    values = curve.at(times)
+    summed = np.concatenate([[0.0], np.cumsum(0.5 * (values[1:] + values[:-1]) * np.diff(times))])
+    exact = curve.integral(times)
+    np.testing.assert_allclose(exact - exact[0], summed, atol=1e-3)
+    assert curve.integral(np.zeros(())) == 0.0
+    assert values.max() > 3 * values[times > 1200].min()  # it goes on after its last turning point
+    late = 1e9 + np.arange(4.0)
+    np.testing.assert_allclose(np.diff(curve.integral(late)), curve.at(late[:-1] + 0.5), rtol=0.05)
+
+
+def test_a_loop_stays_at_the_value_that_the_seed_draws(config):
+    steady = drawn(config, 4).steady()
+    assert steady.describe() == {"tempo": drawn_value(TEMPO, 4), "note_density": drawn_value(WANDERING, 4)}
+    steady.check_circular(8.0)
+    with pytest.raises(UserError, match="note_density must end where it begins"):
+        drawn(config, 4).check_circular(8.0)
+
+
+def test_any_control_can_be_asked_for_by_seed(config):
+    controls = PieceControls(config, 5, {"note_density": "by seed", "genre": "by seed"})
+    assert controls.describe() == {
+        "tempo": drawn_value(TEMPO, 5),
+        "note_density": "by seed",
+        "genre": GENRE.classes[int(drawn_value(GENRE, 5))],
+    }

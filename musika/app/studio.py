@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from musika.app.wishes import Wish, show_clock
 from musika.blend import blend
 from musika.checks import UserError
+from musika.curves import BY_SEED
 from musika.recordings import Blended, latents_hash, piece_latents, write_blend_sidecar
 from musika.score import LoopScore, Score, build, seconds_of
 from musika.settings import ControlConfig
@@ -91,8 +92,8 @@ def _show_control(name: str, value: Any, unit: str) -> str:
     'tempo 90 to 150 BPM'
     """
     label = name.replace("_", " ")
-    if value is None:
-        return f"{label} free"
+    if value is None or value == BY_SEED:
+        return f"{label} {value or 'free'}"
     if isinstance(value, list):
         ends = value[0][1], value[-1][1]
         value = " to ".join(end if isinstance(end, str) else f"{end:.4g}" for end in ends)
@@ -319,7 +320,7 @@ def change_wish(wish: Wish, change: str, controls: dict[str, ControlConfig], dra
     def scale(number: float) -> float:
         return min(max(number * ratio, control.low), control.high)
 
-    if value is None:
+    if value is None or value == BY_SEED:
         changed: Any = scale((control.low * control.high) ** 0.5 if control.low > 0 else control.high / 4)
     else:
         changed = [[at, scale(point)] for at, point in value] if isinstance(value, list) else scale(value)

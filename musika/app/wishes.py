@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from musika.checks import UserError, check_choice, check_integer, check_number
+from musika.curves import BY_SEED
 from musika.gan.coordinates import LARGEST_SEED, check_truncation, draw_seed
 from musika.settings import ControlConfig
 
 if TYPE_CHECKING:
     from musika.app.recordings import BlendWish
 
-DRAWN, FREE, STEADY, GLIDE, CURVE = "by seed", "free", "steady", "glide", "curve"
+DRAWN, FREE, STEADY, GLIDE, CURVE = BY_SEED, "free", "steady", "glide", "curve"
 ENDINGS = ("wav", "flac", "ogg", "mp3")
 SHORTEST = 0.5  # seconds
 LATEST = 1e9  # seconds, as musika.piece.LATEST_START

@@ -138,5 +138,9 @@ def _draw_sheet(preset: Preset, count: int, path: Path) -> None:
 
 def _title(piece: Piece) -> str:
     """The seed and what the piece is asked for."""
-    asked = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in piece.controls.describe().items() if value]
+    told = {name: value for name, value in piece.controls.describe().items() if value}
+    asked = [
+        f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:.3g}'}"
+        for name, value in told.items()
+    ]
     return ", ".join([f"seed {piece.seed}", *asked])

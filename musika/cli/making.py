@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musika.checks import UserError
+from musika.curves import BY_SEED
 from musika.score import Score, build, seconds_of
 
 if TYPE_CHECKING:
@@ -246,8 +247,8 @@ def control_text(preset: Preset, name: str, value: Any) -> str:
     >>> control_text(SimpleNamespace(controls={"tempo": SimpleNamespace(unit="BPM")}), "tempo", [[0, 90.0], [9, 160.0]])
     'tempo 90 to 160 BPM'
     """
-    if value is None:
-        return f"{name.replace('_', ' ')} free"
+    if value is None or value == BY_SEED:
+        return f"{name.replace('_', ' ')} {value or 'free'}"
     if isinstance(value, list):
         corners = [point[1] for point in value]
         numbers = not isinstance(corners[0], str)

@@ -4,7 +4,9 @@ A critic that is held back by a penalty lets a generator make latents that vary 
 the small principal components. Their first two moments are known, so the generator is told of them: running moments of
 what it makes give the linear map that would carry them onto those of the training music (the optimal transport between
 two normal distributions), and each generated latent is drawn towards its own image. The gradient is that of half the
-Fréchet distance. Windows' means and the steps about them are two such sets, so that neither can stand in for the other.
+Fréchet distance. Windows' means and the steps about them are two such sets, so that neither can stand in for the other;
+the logarithms of how far each window's steps are from its mean are a third: some music is still where other is busy, or
+narrow where other is wide, and a generator that makes all of it alike can have the right covariance on average.
 
 Source of the map: Dowson and Landau 1982, "The Fréchet distance between multivariate normal distributions"; the map is
 ``T = R (R F R)^(-1/2) R`` for covariances ``F`` of the generated and ``R R`` of the training latents.
@@ -26,35 +28,43 @@ Tensor = Any
 
 _WINDOW_HOPS = 4  # windows of the training music overlap by all but a fourth
 _LEAST_SHARE = 1e-5  # of the largest eigenvalue: below it a direction has no variance to speak of
+_LEAST_SIZE = 1e-3  # of a window's mean square deviation, before its logarithm
 
 
 def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of the windows of sequences, covariances of the steps about their window's mean and of windows' means."""
+    """Means `(3, channels)` and covariances `(3, channels, channels)` of the three parts of all windows."""
     hop = max(window // _WINDOW_HOPS, 1)
-    means, inside = [], 0.0
+    means, sizes, inside = [], [], 0.0
     for part in sequences:
         for start in range(0, len(part) - window + 1, hop):
             cut = part[start : start + window].astype(np.float64)
             means.append(cut.mean(axis=0))
-            inside = inside + (cut - means[-1]).T @ (cut - means[-1]) / window
-    between = np.stack(means)
-    mean = between.mean(axis=0)
-    return mean, np.stack([inside / len(means), (between - mean).T @ (between - mean) / len(means)])
+            about = cut - means[-1]
+            sizes.append(0.5 * np.log(np.square(about).mean(axis=0) + _LEAST_SIZE))
+            inside = inside + about.T @ about / window
+    outside = [np.cov(np.stack(rows), rowvar=False, bias=True) for rows in (means, sizes)]
+    centres = [np.mean(rows, axis=0) for rows in (means, sizes)]
+    return np.stack([np.zeros_like(centres[0]), *centres]), np.stack([inside / len(means), *outside])
 
 
-def _parts(windows: Tensor) -> tuple[Tensor, Tensor]:
-    """Steps about their window's mean, `(batch * window, channels)`, and the means `(batch, channels)`, float32."""
+def _parts(windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Steps about their window's mean, `(batch * window, channels)`, the means `(batch, channels)`, and the sizes.
+
+    A size is the logarithm of the root of the mean square of a window's deviations. All float32.
+    """
     windows = ops.cast(windows, "float32")
     between = ops.mean(windows, axis=1)
-    return ops.reshape(windows - between[:, None], (-1, windows.shape[-1])), between
+    about = windows - between[:, None]
+    sizes = 0.5 * ops.log(ops.mean(ops.square(about), axis=1) + _LEAST_SIZE)
+    return ops.reshape(about, (-1, windows.shape[-1])), between, sizes
 
 
 class MomentMatching(RunningMeans):
     """The moments of the training latents, and the running ones of the generated latents.
 
     Attributes:
-        means: Running means of the generated windows' deviations (row 0, always 0) and means (row 1), `(2, channels)`.
-        covariances: Their running covariances, `(2, channels, channels)`.
+        means: Running means of the generated windows' deviations (row 0, always 0), means and sizes, `(3, channels)`.
+        covariances: Their running covariances, `(3, channels, channels)`.
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], window: int, mid_side: bool) -> None:
@@ -66,20 +76,25 @@ class MomentMatching(RunningMeans):
             mid_side: Whether the channels are middle and side; both ways round in stereo count the same.
         """
         super().__init__(name="moments")
-        mean, covariances = _moments(sequences, window)
-        self._swap = swap_sides(np.eye(len(mean)), mid_side).astype(np.float32)
-        covariances[1] += np.outer(mean, mean)
-        mean = (mean + mean @ self._swap) / 2
-        covariances = (covariances + self._swap.T @ covariances @ self._swap) / 2
-        covariances[1] -= np.outer(mean, mean)
+        means, covariances = _moments(sequences, window)
+        swap = swap_sides(np.eye(means.shape[1]), mid_side).astype(np.float32)
+        self._swap = np.stack([swap, swap, np.abs(swap)])  # a side channel that is turned round is as large as before
+        covariances += means[:, :, None] * means[:, None]
+        means = (means + self._swapped(means)) / 2
+        covariances = (covariances + self._swap.transpose(0, 2, 1) @ covariances @ self._swap) / 2
+        covariances -= means[:, :, None] * means[:, None]
         values, vectors = np.linalg.eigh(covariances)
         scaled = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]
         self._root = (scaled @ vectors.transpose(0, 2, 1)).astype(np.float32)
-        self._mean = np.stack([np.zeros_like(mean), mean]).astype(np.float32)
+        self._mean = means.astype(np.float32)
         self._trace = float(np.trace(covariances, axis1=1, axis2=2).sum())
         self.means = self._running("means", self._mean)
         self.covariances = self._running("covariances", covariances.astype(np.float32))
         self.built = True
+
+    def _swapped(self, means: Tensor) -> Tensor:
+        """The same `(3, channels)` with left and right exchanged."""
+        return (means[:, None] @ self._swap)[:, 0]
 
     def call(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Compare generated windows, and the running moments, with the training music.
@@ -88,8 +103,8 @@ class MomentMatching(RunningMeans):
             windows: `(batch, window, channels)`.
 
         Returns:
-            The loss: half the mean squared distance of deviations and means to their images, which are constants; and
-            the Fréchet distance of the running moments, the sum of that of deviations and that of means.
+            The loss: half the mean squared distance of deviations, means and sizes to their images, which are
+            constants; and the Fréchet distance of the running moments, the sum of those of the three.
         """
         maps, distance = self._transport()
         means, loss = ops.convert_to_tensor(self.means), ops.zeros(())
@@ -99,7 +114,7 @@ class MomentMatching(RunningMeans):
         return loss, distance
 
     def _transport(self) -> tuple[Tensor, Tensor]:
-        """The maps of deviations and means onto the training music's, `(2, channels, channels)`, and the distance."""
+        """The maps of the three parts onto the training music's, `(3, channels, channels)`, and the distance."""
         means, covariances = (ops.convert_to_tensor(running) for running in (self.means, self.covariances))
         middle = ops.matmul(ops.matmul(self._root, covariances), self._root)
         values, vectors = ops.linalg.eigh((middle + ops.swapaxes(middle, -1, -2)) / 2)
@@ -118,16 +133,15 @@ class MomentMatching(RunningMeans):
         Args:
             windows: Generated windows, `(batch, window, channels)`.
         """
-        inside, between = _parts(windows)
-        mean = mean_over_replicas(ops.mean(between, axis=0))
-        mean = (mean + ops.matmul(mean, self._swap)) / 2
-        mean = moved(self.means.value[1], mean)
+        parts = _parts(windows)
+        means = mean_over_replicas(ops.stack([ops.zeros_like(parts[1][0]), *(ops.mean(x, axis=0) for x in parts[1:])]))
+        means = moved(self.means.value, (means + self._swapped(means)) / 2)
         # Covariances about the running mean: about the batch's own they would be too small.
-        parts = (inside, between - mean)
+        about = [part - means[index] for index, part in enumerate(parts)]
         found = ops.stack(
-            [ops.matmul(ops.transpose(part), part) / ops.cast(ops.shape(part)[0], "float32") for part in parts]
+            [ops.matmul(ops.transpose(part), part) / ops.cast(ops.shape(part)[0], "float32") for part in about]
         )
         found = mean_over_replicas(found)
-        found = (found + ops.matmul(ops.matmul(self._swap.T, found), self._swap)) / 2
-        self.means.assign(ops.stack([ops.zeros_like(mean), mean]))
+        found = (found + ops.matmul(ops.matmul(ops.swapaxes(self._swap, 1, 2), found), self._swap)) / 2
+        self.means.assign(means)
         self.covariances.assign(moved(self.covariances.value, found))

@@ -39,7 +39,9 @@ def both_ways(latents, mid_side):
 def parts_of(windows, mid_side):
     between = windows.mean(axis=1)
     inside = (windows - between[:, None]).reshape(-1, windows.shape[-1])
-    return both_ways(inside, mid_side), both_ways(between, mid_side)
+    turned = swap_sides(windows, mid_side)
+    sizes = np.log(np.sqrt(np.concatenate([windows, turned]).var(axis=1) + 1e-3))
+    return both_ways(inside, mid_side), both_ways(between, mid_side), sizes
 
 
 def biased(samples):
@@ -60,7 +62,7 @@ def test_running_moments_begin_as_those_of_the_training_music_and_then_nothing_i
 
 
 @pytest.mark.parametrize("mid_side", [True, False])
-def test_the_distance_is_the_frechet_distance_of_both_parts(mid_side):
+def test_the_distance_is_the_frechet_distance_of_all_three_parts(mid_side):
     moments = MomentMatching(music(), WINDOW, mid_side)
     made = 0.4 * windows_of(music(seed=5)) + 0.2
     for _ in range(1200):  # all of the running moments are of these then
@@ -89,6 +91,24 @@ def test_following_the_pull_brings_the_moments_there():
         moments.follow(numbers(made()))
     after = frechet_distance(*mean_and_covariance(both_ways(numbers(made()).reshape(-1, 6), True)), *target)
     assert before > 5.0 and after < 0.02 * before
+
+
+def test_windows_that_are_all_alike_come_to_differ_as_music_does():
+    random = np.random.default_rng(3)
+    steady = random.standard_normal((400, WINDOW, 2)).astype("float32")
+    loudness = np.exp(0.7 * random.standard_normal((400, 1, 2))).astype("float32")
+    moments = MomentMatching(list(loudness * steady), WINDOW, mid_side=True)
+    spread, source = keras.Variable(np.float32(0.1)), random.standard_normal((400, 1, 2)).astype("float32")
+    optimizer = keras.optimizers.SGD(0.02)
+
+    def made():
+        return keras.ops.exp(spread * source) * steady
+
+    for _ in range(600):
+        _, _, found = gradients(lambda: (moments(made())[0], {}), [spread])
+        optimizer.apply(found, [spread])
+        moments.follow(numbers(made()))
+    assert float(keras.ops.convert_to_numpy(spread.value)) == pytest.approx(0.7, abs=0.1)
 
 
 def test_one_batch_moves_the_running_moments_by_its_share():
