@@ -52,3 +52,9 @@ def refused(tmp_path, monkeypatch, capsys):
         assert list(tmp_path.iterdir()) == []
 
     return check
+
+
+@pytest.fixture
+def short_memory(monkeypatch):
+    """Running means of ten batches instead of a hundred: what follows them is there in a tenth of the steps."""
+    monkeypatch.setattr("musika.training.running_means.DECAY", 0.9)

@@ -121,13 +121,16 @@ class JointMatching(RunningMeans):
         self.roughness = self._running("roughness", initial)
         self.built = True
 
-    def call(self, windows: Tensor, real: Tensor, conditions: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def call(
+        self, windows: Tensor, real: Tensor, conditions: Tensor | None = None, shown: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Compare generated with real windows that are told the same.
 
         Args:
             windows: Generated ones, `(batch, window, 2 * latent_channels)`.
             real: Real ones, likewise.
             conditions: What they are told, `(batch, window, columns)`; None counts all windows.
+            shown: Where neither is cut out, `(batch, window, 1)`; None if nowhere.
 
         Returns:
             The loss, whose gradient is that of half the second value if the running means were those of the windows;
@@ -137,6 +140,8 @@ class JointMatching(RunningMeans):
         calm = ops.cast(ops.mean(aim, axis=-1, keepdims=True) <= self._calm, "float32")
         if conditions is not None:
             calm = calm * told_windows(conditions)[:, None, None]
+        if shown is not None:
+            calm = calm * shown[:, :-1] * shown[:, 1:]
         count = ops.maximum(mean_over_replicas(ops.sum(calm)), 1.0)
         here, there = (ops.sum(calm * part, axis=(0, 1)) / count for part in (rough, aim))
         running = ops.convert_to_tensor(self.roughness) + _LEAST_JOINT

@@ -309,7 +309,9 @@ class LatentGan(keras.Model):
                 toward_critic = toward_critic + self.settings.moments * distance
                 logs["moments_seen"] = made  # for the running moments; not a scalar
             if self.joint_matching is not None:
-                distance, logs["joints"], found = self.joint_matching(fake, batch["real"], batch.get("conditions"))
+                shown = batch["real_mask"] * batch["fake_mask"] if "fake_mask" in batch else None
+                told = batch.get("conditions")
+                distance, logs["joints"], found = self.joint_matching(fake, batch["real"], told, shown)
                 toward_critic = toward_critic + self.settings.joint_matching * distance
                 logs["joints_seen"] = found  # likewise
             if self.rise_matching is not None:

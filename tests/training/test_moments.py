@@ -62,10 +62,10 @@ def test_running_moments_begin_as_those_of_the_training_music_and_then_nothing_i
 
 
 @pytest.mark.parametrize("mid_side", [True, False])
-def test_the_distance_is_the_frechet_distance_of_all_three_parts(mid_side):
+def test_the_distance_is_the_frechet_distance_of_all_three_parts(mid_side, short_memory):
     moments = MomentMatching(music(), WINDOW, mid_side)
     made = 0.4 * windows_of(music(seed=5)) + 0.2
-    for _ in range(1200):  # all of the running moments are of these then
+    for _ in range(120):  # all of the running moments are of these then
         moments.follow(made)
     theirs = parts_of(made, mid_side)
     own = parts_of(windows_of(music(), WINDOW // 4), mid_side)
@@ -73,19 +73,19 @@ def test_the_distance_is_the_frechet_distance_of_all_three_parts(mid_side):
     assert float(moments(made)[1]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_following_the_pull_brings_the_moments_there():
+def test_following_the_pull_brings_the_moments_there(short_memory):
     moments = MomentMatching(music(), WINDOW, mid_side=True)
     target = mean_and_covariance(both_ways(np.concatenate(music()), True))
     mixing = keras.Variable(0.3 * np.eye(6, dtype="float32"))
     shift = keras.Variable(np.zeros(6, "float32"))
     source = windows_of(music(seed=7))
-    optimizer = keras.optimizers.SGD(0.01)
+    optimizer = keras.optimizers.SGD(0.05)
 
     def made():
         return keras.ops.matmul(source, mixing) + shift
 
     before = frechet_distance(*mean_and_covariance(both_ways(numbers(made()).reshape(-1, 6), True)), *target)
-    for _ in range(500):
+    for _ in range(100):
         _, _, found = gradients(lambda: (moments(made())[0], {}), [mixing, shift])
         optimizer.apply(found, [mixing, shift])
         moments.follow(numbers(made()))
@@ -93,22 +93,22 @@ def test_following_the_pull_brings_the_moments_there():
     assert before > 5.0 and after < 0.02 * before
 
 
-def test_windows_that_are_all_alike_come_to_differ_as_music_does():
+def test_windows_that_are_all_alike_come_to_differ_as_music_does(short_memory):
     random = np.random.default_rng(3)
     steady = random.standard_normal((400, WINDOW, 2)).astype("float32")
-    loudness = np.exp(0.7 * random.standard_normal((400, 1, 2))).astype("float32")
-    moments = MomentMatching(list(loudness * steady), WINDOW, mid_side=True)
-    spread, source = keras.Variable(np.float32(0.1)), random.standard_normal((400, 1, 2)).astype("float32")
-    optimizer = keras.optimizers.SGD(0.02)
+    source = random.standard_normal((400, 1, 2)).astype("float32")
+    moments = MomentMatching(list(np.exp(0.7 * source) * steady), WINDOW, mid_side=True)
+    spread, source = keras.Variable(np.float32(0.1)), random.permutation(source)
+    optimizer = keras.optimizers.SGD(0.01)
 
     def made():
         return keras.ops.exp(spread * source) * steady
 
-    for _ in range(600):
+    for _ in range(200):
         _, _, found = gradients(lambda: (moments(made())[0], {}), [spread])
         optimizer.apply(found, [spread])
         moments.follow(numbers(made()))
-    assert float(keras.ops.convert_to_numpy(spread.value)) == pytest.approx(0.7, abs=0.1)
+    assert float(keras.ops.convert_to_numpy(spread.value)) == pytest.approx(0.7, abs=0.05)
 
 
 def test_one_batch_moves_the_running_moments_by_its_share():
