@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -41,3 +42,5 @@ def import_keras() -> None:
             f"Keras' backend {backend!r} cannot be imported ({error}). Install it with `pip install {backend}`, or set"
             " the environment variable KERAS_BACKEND to one that is installed (tensorflow, torch)."
         ) from None
+    # It warns of retracing when a process has built half a dozen graphs, each of which is traced once.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -129,7 +129,9 @@ def build_generator(config: Config, dtype: str | None = None) -> keras.Model:
         branch = HALF * units.flat(features, conditions[0], last, f"refine{index}_first")
         branch = HALF * units.flat(branch, conditions[0], last, f"refine{index}_second")
         features = features + branch
-    latents = convolution(2 * config.codec.latent_channels, 4, "output", dtype=dtype)(features)
+    # In single precision always: rounded to bfloat16, latents change from step to step by more than quiet music does.
+    last_dtype = None if dtype is None else "float32"
+    latents = convolution(2 * config.codec.latent_channels, 4, "output", dtype=last_dtype)(features)
     model = keras.Model([coordinates, noise], ops.cast(latents, "float32"), name="generator")
     model.noise_layers = units.columns.used
     return model
