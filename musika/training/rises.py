@@ -59,7 +59,8 @@ class LevelChanges:
             `([batch,] steps - 1, places, bins)`; from the last place of a step to the first of the next one.
         """
         here, there = windows[..., :-1, :], windows[..., 1:, :]
-        change = numbers.matmul(here, self.matrices[0]) + numbers.matmul(there, self.matrices[1]) + self.offset
+        change = numbers.matmul(here, self.matrices[0]) + numbers.matmul(there, self.matrices[1])
+        change = numbers.add(change, self.offset)
         return numbers.reshape(change, (-1, *change.shape[1:-1], len(self.offset) // self.bins, self.bins))
 
 
@@ -163,7 +164,8 @@ class RiseMatching(RunningMeans):
             mean square of the logarithms of the running mean by that of music; and what `follow` takes.
         """
         made, seen = (_rises(self._changes(ops.cast(part, "float32"))) for part in (windows, real))
-        calm = ops.cast(ops.mean(seen, axis=-1, keepdims=True) <= self._calm[:, None], "float32")
+        calm = ops.less_equal(ops.mean(seen, axis=-1, keepdims=True), self._calm[:, None])
+        calm = ops.cast(calm, "float32")
         if conditions is not None:
             calm = calm * told_windows(conditions)[:, None, None, None]
         if shown is not None:

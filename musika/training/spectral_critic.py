@@ -64,7 +64,7 @@ class LatentSpectrogram:
             with a mean of 0 and a deviation of 1 in music. As images of half the size, `(batch, steps * places / 2,
             BANDS / 2, 8)`, whose channels are two places of two bands of these two.
         """
-        flat = numbers.matmul(windows, self.matrix) + self.offset
+        flat = numbers.add(numbers.matmul(windows, self.matrix), self.offset)
         places = len(self.offset) // (2 * BANDS)
         return numbers.reshape(flat, (-1, windows.shape[1] * places // _FOLD, BANDS // _FOLD, 2 * _FOLD * _FOLD))
 

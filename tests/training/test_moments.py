@@ -102,7 +102,7 @@ def test_windows_that_are_all_alike_come_to_differ_as_music_does(short_memory):
     optimizer = keras.optimizers.SGD(0.01)
 
     def made():
-        return keras.ops.exp(spread * source) * steady
+        return keras.ops.multiply(keras.ops.exp(keras.ops.multiply(spread, source)), steady)
 
     for _ in range(200):
         _, _, found = gradients(lambda: (moments(made())[0], {}), [spread])

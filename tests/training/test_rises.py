@@ -70,7 +70,11 @@ def test_music_is_not_pulled(matching):
 def test_what_fades_in_before_an_attack_is_unlearned(matching, short_memory):
     real = np.stack([music(seed) for seed in range(3)])
     spread = np.stack([music(seed, early=1.0) for seed in range(3)]) - real
-    share, seen = descend(matching, lambda share: real + share * spread, real, start=0.5, rate=0.015, steps=100)
+
+    def make(share):
+        return keras.ops.add(real, keras.ops.multiply(share, spread))
+
+    share, seen = descend(matching, make, real, start=0.5, rate=0.015, steps=100)
     assert max(seen) > 1.0 > 0.1 > seen[-1]
     assert share < 0.3
 
