@@ -27,8 +27,8 @@ class GeneratorTrainingConfig:
             so that it attends to the controls even while it finds other faults. Published: none.
         control_loss: Weight, in the generator's loss, of how far the controls that an auxiliary network hears in
             generated latents are from those that were asked for. Published: none.
-        moments: Weight, in the generator's loss, of how far the mean and the covariance of generated latents are from
-            those of the training music (see ``training/moments.py``). Published: none.
+        moments: Weight, in the generator's loss, of how far the mean and the covariance of generated latents, and of
+            how much windows vary, are from the training music's (see ``training/moments.py``). Published: none.
         joint_matching: Weight, in the generator's loss, of how much less evenly generated steps meet than those of the
             training music; needs ``critic_joints`` (see ``training/joints.py``). Published: none.
         rise_matching: Weight, in the generator's loss, of how much more grows louder between attacks than in the
@@ -73,7 +73,7 @@ class GeneratorTrainingConfig:
     joint_matching: float = 0.0
     rise_matching: float = 0.0
     spectral_critic: float = 0.0
-    spectral_penalty: float = 10.0
+    spectral_penalty: float = 1.0
     spectral_penalty_every: int = 4
     critic_joints: int = 0
     cutout: float = 0.0
