@@ -78,7 +78,9 @@ def test_it_learns_what_the_generator_makes_from_what_music_is():
     logs = [gan.train_step((batches.batch(0),)) for _ in range(8)]
     margins = [float(step["real_spectral_score"] - step["fake_spectral_score"]) for step in logs]
     assert margins[-1] > margins[0] + 0.2
-    assert float(numbers(critic.penalty_factor.value)) == pytest.approx(1 - 8 * config.generator_training.penalty_step, abs=1e-5)
+    assert float(numbers(critic.penalty_factor.value)) == pytest.approx(
+        1 - 8 * config.generator_training.penalty_step, abs=1e-5
+    )
 
 
 def test_the_generator_learns_from_it():
