@@ -31,6 +31,7 @@ REPEATS = 7
 COLD_SECONDS = {"one_minute": 60.0, "ten_minutes": 600.0}
 _ENCODE_SECONDS = 60.0
 _PLAIN_SECONDS, _PLAIN_REPEATS = 60.0, 5
+_WINDOWS = 16  # of made-up music for a training step
 _TRAINING_STEPS = 5
 _SLOW_TRAINING = 20.0  # seconds after which no further training step is measured
 _MEBIBYTE = 2**20
@@ -151,7 +152,7 @@ def training_step(preset: Preset) -> float:
     settings, window = config.generator_training, config.generator.window_latents
     random = np.random.default_rng(0)
     music = [
-        random.standard_normal((window, count))
+        random.standard_normal((_WINDOWS * window, count))
         for count in (2 * config.codec.latent_channels, condition_columns(config))
     ]
     measured = measure_codec(config, preset.codec, None, music[:1])

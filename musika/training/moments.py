@@ -28,6 +28,7 @@ Tensor = Any
 
 _WINDOW_HOPS = 4  # windows of the training music overlap by all but a fourth
 _LEAST_SHARE = 1e-5  # of the largest eigenvalue: below it a direction has no variance to speak of
+_LEAST_VALUE = 1e-12  # for music of a single window, whose mean has no variance at all
 _LEAST_SIZE = 1e-3  # of a window's mean square deviation, before its logarithm
 
 
@@ -119,7 +120,7 @@ class MomentMatching(RunningMeans):
         middle = ops.matmul(ops.matmul(self._root, covariances), self._root)
         values, vectors = ops.linalg.eigh((middle + ops.swapaxes(middle, -1, -2)) / 2)
         least = _LEAST_SHARE * ops.max(values, axis=-1, keepdims=True)
-        sizes = ops.sqrt(ops.maximum(values, least))
+        sizes = ops.sqrt(ops.maximum(ops.maximum(values, least), _LEAST_VALUE))
         inverse = ops.matmul(vectors / sizes[:, None], ops.swapaxes(vectors, -1, -2))
         maps = ops.matmul(ops.matmul(self._root, inverse), self._root)
         own = ops.sum(ops.trace(covariances, axis1=-2, axis2=-1))

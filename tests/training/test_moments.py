@@ -111,6 +111,16 @@ def test_windows_that_are_all_alike_come_to_differ_as_music_does(short_memory):
     assert float(keras.ops.convert_to_numpy(spread.value)) == pytest.approx(0.7, abs=0.05)
 
 
+def test_music_of_one_window_is_enough():
+    only = music()[0][:WINDOW]
+    moments = MomentMatching([only], WINDOW, mid_side=True)
+    for _ in range(3):
+        loss, distance = moments(windows_of(music(seed=5)))
+        assert np.isfinite(float(loss)) and np.isfinite(float(distance))
+        moments.follow(windows_of(music(seed=5)))
+    assert np.isfinite(numbers(moments.covariances.value)).all()
+
+
 def test_one_batch_moves_the_running_moments_by_its_share():
     moments = MomentMatching(music(), WINDOW, mid_side=True)
     before = numbers(moments.covariances.value).copy()
