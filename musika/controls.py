@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from musika.checks import UserError
-from musika.curves import BY_SEED, Curve, FunctionCurve, PeriodicCurve, PointCurve, make_curve, points_curve
+from musika.curves import BY_SEED, Curve, PeriodicCurve, PointCurve, make_curve, points_curve
 from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since, value_at_place
 from musika.gan.coordinates import counter_generator
 from musika.settings import Config, ControlConfig
@@ -303,9 +303,9 @@ def event_places(seed: int, name: str, first: float, last: float) -> np.ndarray:
 
 def _check_curve(control: ControlConfig, curve: Curve) -> None:
     """Refuse impossible values and warn about unlearned ones."""
-    if control.classes or isinstance(curve, PeriodicCurve):
-        return  # a class that does not exist is no curve, and what is drawn lies in the learned range
-    values = curve.at(np.linspace(0.0, 60.0, 61)) if isinstance(curve, FunctionCurve) else curve.values
+    if control.classes:
+        return  # a class that does not exist is no curve
+    values = curve.values if isinstance(curve, PointCurve) else curve.at(np.linspace(0.0, 60.0, 61))
     low, high = float(values.min()), float(values.max())
     unit = f" {control.unit}" if control.unit else ""
     learned = f"{control.low:g} to {control.high:g}{unit}"

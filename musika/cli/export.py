@@ -138,9 +138,6 @@ def _draw_sheet(preset: Preset, count: int, path: Path) -> None:
 
 def _title(piece: Piece) -> str:
     """The seed and what the piece is asked for."""
-    told = {name: value for name, value in piece.controls.describe().items() if value}
-    asked = [
-        f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:.3g}'}"
-        for name, value in told.items()
-    ]
+    told = {name.replace("_", " "): value for name, value in piece.controls.describe().items() if value}
+    asked = [f"{name} {value}" if isinstance(value, str) else f"{name} {value:.3g}" for name, value in told.items()]
     return ", ".join([f"seed {piece.seed}", *asked])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
+from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.compact import Components
 from musika.checks import UserError
+from musika.data.crops import Normalisation
 
 
 def scaled_basis(components: Components) -> np.ndarray:
@@ -38,3 +40,25 @@ def linear_part(codec: Codec, setting: str) -> tuple[np.ndarray, Components, Com
     level2, level1 = (codec.networks[f"level{level}_decoder"].components for level in (2, 1))
     patches = scaled_basis(level2).reshape(settings.frames_per_latent, -1, settings.latent_channels)
     return patches, level2, level1
+
+
+def of_gan_latents(
+    matrices: np.ndarray, offsets: np.ndarray, statistics: Normalisation | None, mid_side: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn affine functions of a codec's latents into functions of the latents that the GAN makes.
+
+    Args:
+        matrices: One or several matrices, `(..., 2 * latent_channels, values)`, for left channel, then right channel.
+        offsets: What is added, `(..., values)`.
+        statistics: How the GAN's latents are normalised, if they are.
+        mid_side: Whether their channels are middle and side.
+
+    Returns:
+        The matrices and offsets for these.
+    """
+    if mid_side:
+        matrices = from_mid_side(np.eye(matrices.shape[-2], dtype=np.float32)) @ matrices
+    if statistics is not None:
+        offsets = offsets + statistics.mean @ matrices
+        matrices = matrices * statistics.std[:, None]
+    return matrices, offsets

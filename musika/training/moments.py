@@ -32,6 +32,11 @@ _LEAST_VALUE = 1e-12  # for music of a single window, whose mean has no variance
 _LEAST_SIZE = 1e-3  # of a window's mean square deviation, before its logarithm
 
 
+def _sizes(about: Tensor, numbers: Any = ops) -> Tensor:
+    """Logarithms of the root mean square of deviations `(..., window, channels)`, `(..., channels)`."""
+    return 0.5 * numbers.log(numbers.mean(numbers.square(about), axis=-2) + _LEAST_SIZE)
+
+
 def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, np.ndarray]:
     """Means `(3, channels)` and covariances `(3, channels, channels)` of the three parts of all windows."""
     hop = max(window // _WINDOW_HOPS, 1)
@@ -41,7 +46,7 @@ def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, 
             cut = part[start : start + window].astype(np.float64)
             means.append(cut.mean(axis=0))
             about = cut - means[-1]
-            sizes.append(0.5 * np.log(np.square(about).mean(axis=0) + _LEAST_SIZE))
+            sizes.append(_sizes(about, np))
             inside = inside + about.T @ about / window
     outside = [np.cov(np.stack(rows), rowvar=False, bias=True) for rows in (means, sizes)]
     centres = [np.mean(rows, axis=0) for rows in (means, sizes)]
@@ -49,15 +54,11 @@ def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, 
 
 
 def _parts(windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Steps about their window's mean, `(batch * window, channels)`, the means `(batch, channels)`, and the sizes.
-
-    A size is the logarithm of the root of the mean square of a window's deviations. All float32.
-    """
+    """Steps about their window's mean, `(batch * window, channels)`, the means `(batch, channels)`, and the sizes."""
     windows = ops.cast(windows, "float32")
     between = ops.mean(windows, axis=1)
     about = windows - between[:, None]
-    sizes = 0.5 * ops.log(ops.mean(ops.square(about), axis=1) + _LEAST_SIZE)
-    return ops.reshape(about, (-1, windows.shape[-1])), between, sizes
+    return ops.reshape(about, (-1, windows.shape[-1])), between, _sizes(about)
 
 
 class MomentMatching(RunningMeans):

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.soft_floor import bin_frequencies
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
-from musika.training.linear_part import linear_part, scaled_basis
+from musika.training.linear_part import linear_part, of_gan_latents, scaled_basis
 from musika.training.running_means import RunningMeans, moved, told_windows
 
 Tensor = Any
@@ -79,7 +78,7 @@ def measure_level_changes(codec: Codec, statistics: Normalisation | None, mid_si
         UserError: If the codec is not compact.
     """
     basis, level2, level1 = linear_part(codec, "rise_matching")
-    frames, _, channels = basis.shape
+    frames = len(basis)
     frequency = bin_frequencies(codec.config)
     chosen = (frequency >= _LOWEST_HZ) & (frequency <= _HIGHEST_HZ)
     chosen &= (frequency <= _RESOLVED_HZ) | (np.arange(len(frequency)) % 3 == 0)
@@ -89,11 +88,7 @@ def measure_level_changes(codec: Codec, statistics: Normalisation | None, mid_si
     places = np.arange(_PLACES) * frames // _PLACES
     levels = np.stack([np.concatenate([(to_bins @ basis[place]).T] * 2) / 2 for place in places])
     means = np.stack([to_bins @ mean[place] for place in places])
-    if mid_side:
-        levels = from_mid_side(np.eye(2 * channels, dtype=np.float32)) @ levels
-    if statistics is not None:
-        means = means + statistics.mean @ levels
-        levels = levels * statistics.std[:, None]
+    levels, means = of_gan_latents(levels, means, statistics, mid_side)
     nothing = np.zeros_like(levels[0])
     offset = np.roll(means, -1, axis=0) - means
     here = np.concatenate([*(levels[1:] - levels[:-1]), -levels[-1]], axis=-1)

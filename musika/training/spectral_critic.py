@@ -19,11 +19,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import Codec
 from musika.data.crops import Normalisation
+from musika.gan.critic import SLOPE
 from musika.layers import HE_UNIFORM
-from musika.training.linear_part import linear_part, scaled_basis
+from musika.training.linear_part import linear_part, of_gan_latents, scaled_basis
 
 Tensor = Any
 
@@ -33,7 +33,6 @@ _PLACES = 4  # of a latent step
 _FOLD = 2  # neighbours in time and in frequency that are channels to the first convolution: wide and short is faster
 _WIDTHS = (32, 64, 96)  # channels of the convolutions, each of which halves time and frequency
 _KERNEL = 4
-_SLOPE = 0.2
 _LEAST_DEVIATION = 0.05  # nepers; a band that varies less stays quiet
 _MOST_STEPS = 50_000  # of music by which bands are normalised
 
@@ -122,11 +121,7 @@ def measure_spectrogram(
     mixing = np.array([[0.5, 1.0], [0.5, -1.0]])  # from left and right to their mean and their difference
     levels = np.einsum("pbc,sm->scpbm", one_side, mixing).reshape(2 * channels, -1)
     offset = (constant[..., None] * mixing.sum(axis=0)).reshape(-1)
-    if mid_side:
-        levels = from_mid_side(np.eye(2 * channels, dtype=np.float32)) @ levels
-    if statistics is not None:
-        offset = offset + statistics.mean @ levels
-        levels = levels * statistics.std[:, None]
+    levels, offset = of_gan_latents(levels, offset, statistics, mid_side)
     some: list[np.ndarray] = []
     for sequence in sequences:
         some.append(sequence)
@@ -194,5 +189,5 @@ class SpectralCritic(keras.Model):
         """
         features = spectrogram
         for layer in self.convolutions:
-            features = ops.leaky_relu(layer(features), _SLOPE)
+            features = ops.leaky_relu(layer(features), SLOPE)
         return ops.cast(self.last(features)[:, :, 0, 0], "float32")
