@@ -70,10 +70,12 @@ def _check_weights(path: Path) -> None:
     arrays: list[tuple[str, h5py.Dataset]] = []
 
     def note_link(name: str, link: object) -> None:
+        """Remember a link that is none to an object of the file itself."""
         if not isinstance(link, h5py.HardLink):
             links.append(name)
 
     def note_array(name: str, item: object) -> None:
+        """Remember an array."""
         if isinstance(item, h5py.Dataset):
             arrays.append((name, item))
 

@@ -192,6 +192,7 @@ def _short_errors() -> None:
         return
 
     def show(shell: Any, kind: type, error: BaseException, trace: Any, tb_offset: int | None = None) -> None:
+        """Print the message alone."""
         print(f"Please change something: {' '.join(str(error).split())}", file=sys.stderr)
 
     interactive.set_custom_exc((UserError,), show)

@@ -134,6 +134,7 @@ class Path:
         made: dict[int, np.ndarray] = {}
 
         def of(index: int) -> np.ndarray:
+            """The coordinates of a stop's point, made once."""
             if index not in made:
                 point = self.stops[index].point
                 bound = truncation if point.truncation is None else point.truncation
@@ -170,6 +171,7 @@ class Path:
         times = (np.arange(start_step, start_step + steps) + 0.5) / config.latent_rate
 
         def make(seed: int, bound: float | None) -> np.ndarray:
+            """The coordinates of a stretch."""
             return coordinates(config, seed, start_step, steps, bound)
 
         return self._blend(make, config, truncation, times)
@@ -191,6 +193,7 @@ class Path:
         round_path = self.closed()
 
         def make(seed: int, bound: float | None) -> np.ndarray:
+            """The coordinates of places on a loop."""
             return circular_coordinates(config, seed, turns, steps, bound)
 
         return round_path._blend(make, config, truncation, (turns % 1.0) * round_path.seconds)

@@ -83,6 +83,7 @@ def read_recording(
         return load_latents(kept, codec.hash)
 
     def follow(reader: AudioReader) -> Iterator[Floats]:
+        """Pass the blocks on, and tell how far they are."""
         done = 0.0
         for block in reader.blocks():
             done += len(block) / rate

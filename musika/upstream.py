@@ -233,6 +233,7 @@ def _infer_codec(layers: Mapping[str, Layers], places: Mapping[str, Mapping[str,
     """The sizes of the autoencoder, as config values."""
 
     def shape(file: str, ours: str) -> tuple[int, ...]:
+        """Shape of the kernel that one of our layers takes."""
         return _kernel_shape(layers[file], places[file][ours], 4, paths[file])
 
     hop = shape("enc.h5", "unit0_conv")[-1] // 4
@@ -321,11 +322,13 @@ def import_published(
     config = load_config("small" if small else "base", values)
 
     def load(name: str, build: Callable[..., keras.Model]) -> keras.Model:
+        """Build a network and fill it from its file."""
         model = build(config, dtype="float32")
         _assign(model, layers[name], places[name], paths[name])
         return model
 
     def load_if_there(name: str, build: Callable[..., keras.Model]) -> keras.Model | None:
+        """The same, where the file is there."""
         return load(name, build) if name in layers else None
 
     codec = {

@@ -69,6 +69,7 @@ def _halve(path: Path) -> None:
     known: dict[tuple[Any, bytes], Any] = {}
 
     def copy(name: str, item: Any) -> None:
+        """Copy a group or an array, in half precision."""
         if isinstance(item, h5py.Group):
             target = result.require_group(name)
         else:

@@ -91,6 +91,7 @@ class Actions:
         """
 
         def act(values: Values, progress: Callable[..., Any] = _no_progress) -> Values:
+            """Make the shown piece again, but for one thing."""
             visit = self._visit(values)
             wish = visit.piece(values["shown"]).wish
             changed = change_wish(wish, change, self._shelf.controls(wish.preset), draw_seed)
@@ -194,6 +195,7 @@ class Actions:
         """
 
         def act(values: Values) -> Values:
+            """Show the fields that the mode needs."""
             mode = values[f"{name}.mode"]
             shown = {"last": mode == GLIDE, "curve": mode == CURVE}
             return {f"{name}.{part}": gr.update(visible=visible) for part, visible in shown.items()}
@@ -313,6 +315,7 @@ class Actions:
             which = f"{item + 1} of {len(wishes)}: " if len(wishes) > 1 else ""
 
             def show(done: float, whole: float, which: str = which) -> None:
+                """Tell how far the making is."""
                 progress(done / whole, desc=f"{which}{show_clock(round(done))} of {show_clock(round(whole))}")
 
             number = visit.next_number()

@@ -83,6 +83,7 @@ class _Page:
         """A handler that answers at once."""
 
         def handle(values: dict[Any, Any]) -> dict[Any, Any]:
+            """Run the action on the page's values."""
             return self._run(action, values)
 
         return handle
@@ -91,7 +92,10 @@ class _Page:
         """A handler that changes nothing on the page."""
 
         def handle(values: dict[Any, Any]) -> None:
+            """Run an action that changes nothing on the page."""
+
             def act(named: dict[str, Any]) -> dict[str, Any]:
+                """Act, and leave the page as it is."""
                 action(named)
                 return {}
 
@@ -103,6 +107,7 @@ class _Page:
         """A handler that shows how far it is."""
 
         def handle(values: dict[Any, Any], progress: gr.Progress = gr.Progress()) -> dict[Any, Any]:  # noqa: B008
+            """Run the action on the page's values, and show how far it is."""
             return self._run(action, values, progress)
 
         return handle
@@ -155,6 +160,7 @@ class _Page:
         path = self._named(["path", "path.repeat"])
 
         def add(values: dict[Any, Any], event: gr.EventData) -> dict[Any, Any]:
+            """Add the point that was chosen in the gallery."""
             return self._run(actions.add_stop, values, str(event.point))
 
         parts["sample"].click(

@@ -79,20 +79,24 @@ def build_app(stage: Stage) -> Any:
 
     @app.exception_handler(UserError)
     def say(request: Any, error: UserError) -> JSONResponse:
+        """Answer by the message: what was asked for is gone."""
         return JSONResponse({"error": str(error)}, status_code=410)
 
     @app.get("/live/{name}/{number}")
     def chunk(name: str, number: int) -> Response:
+        """The next sound of an endless stream."""
         sound = stage.listeners.find(name).chunk(number)
         return Response(sound, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 
     @app.post("/live/{name}/stop")
     def stop(name: str) -> Response:
+        """End an endless stream."""
         stage.listeners.close(name)
         return Response(status_code=204)
 
     @app.get("/piece/{key}/{number}/{what}")
     def file(key: str, number: int, what: str) -> FileResponse:
+        """A file that lies beside a piece."""
         path = extra_file(stage.shelf, stage.visits.find(key).piece(number), what)
         return FileResponse(path, filename=path.name, content_disposition_type="inline")
 

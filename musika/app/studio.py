@@ -233,6 +233,7 @@ def make(
         )
 
     def count(more: float) -> None:
+        """Tell how many seconds are done."""
         done[0] += more
         on_progress(min(done[0], seconds), seconds)
 
@@ -318,6 +319,7 @@ def change_wish(wish: Wish, change: str, controls: dict[str, ControlConfig], dra
     control, value = controls[name], wish.controls.get(name)
 
     def scale(number: float) -> float:
+        """A value times the ratio, within the learned range."""
         return min(max(number * ratio, control.low), control.high)
 
     if value is None or value == BY_SEED:

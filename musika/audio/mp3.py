@@ -56,6 +56,7 @@ def open_to_the_end(path: str | Path) -> soundfile.SoundFile:
     output, entry = os.pipe()
 
     def feed() -> None:
+        """Write the file's music into the pipe."""
         # The pipe breaks when the reader is closed before the end.
         with contextlib.suppress(OSError), open(path, "rb") as file, open(entry, "wb") as pipe:
             file.seek(_music_begins(file.read(10)))

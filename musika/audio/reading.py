@@ -84,6 +84,7 @@ def find_files(folder: str | Path, endings: Collection[str] | None) -> list[Path
     visited: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
+        """Say which folder cannot be read."""
         raise UserError(
             f"cannot read the folder {show_path(error.filename)}: {error.strerror}. Allow it or move it away."
         ) from None

@@ -340,6 +340,7 @@ def synthesise_scaled(scaled: Floats, phase: Floats, spectral: SpectralConfig) -
     angles = angles.reshape(math.prod(angles.shape[:-2]), *angles.shape[-2:])
 
     def spectrum_of(channel: int, chunk: slice) -> Spectrum:
+        """The spectrum of some frames of a channel."""
         return compose(levels[channel, chunk], angles[channel, chunk], spectral)
 
     total = _overlap_add(spectrum_of, len(levels), levels.shape[1], spectral)

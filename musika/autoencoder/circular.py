@@ -52,6 +52,7 @@ def decode_circular(codec: Codec, latents: Floats, noise_seed: int | None) -> Fl
     circle = np.zeros((steps * config.latent_hop, 2), np.float32)
 
     def source(first: int, count: int) -> Floats:
+        """Latents of any stretch, turn after turn."""
         return latents[np.arange(first, first + count) % steps]
 
     blocks = iter(range(math.ceil(steps / BLOCK_STEPS)))

@@ -179,6 +179,7 @@ class Codec:
         """
 
         def work(window_and_steps: tuple[Floats, int]) -> Floats:
+            """Encode one block."""
             window, steps = window_and_steps
             level = spectral.log_magnitude(spectral.analyse(window, self.config.spectral), self.config.spectral)
             return self._run_encoders(level, steps)
@@ -317,6 +318,7 @@ class Codec:
             threading.Thread(target=decoded.compile_ahead, args=(level1, settings), daemon=True).start()
 
         def work(block: int) -> tuple[int, Floats]:
+            """Decode one block."""
             context = self.config.codec.context_latents
             with one_at_a_time:
                 window = source(block * BLOCK_STEPS - context, BLOCK_STEPS + 2 * context)

@@ -40,6 +40,7 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
     parts = composer.track(parts)
 
     def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
+        """The spectrum of some frames of a channel."""
         turn = None if apart is None else apart[channel]
         return composer.compose(*(part[channel, chunk] for part in parts), turn=turn)
 

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     address = f"http://{host}:{listening.getsockname()[1]}"
 
     def announce() -> None:
+        """Say where the page is, and open it."""
         print(f"musika: open {address} in a browser; Ctrl-C ends", flush=True)
         if args.browser:
             webbrowser.open(address)

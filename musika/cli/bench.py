@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from musika.evaluation.speed import measure
 
     def say(line: str) -> None:
+        """Say what is being measured."""
         print(f"measuring: {line} ...", file=sys.stderr, flush=True)
 
     figures = measure(args.subject, args.precision, args.seconds, args.repeats, say=say)
@@ -74,6 +75,7 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     ]
 
     def add(label: str, value: str) -> None:
+        """Add a line."""
         lines.append(f"  {label:<34} {value}")
 
     if "render" in figures:

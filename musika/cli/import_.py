@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from musika.upstream import import_published, save_published
 
     def show(stage: StageError) -> None:
+        """Print a stage's error."""
         verdict = f"not checked: {stage.note}" if stage.error is None else "ok" if stage.passed else "FAILED"
         error = "-" if stage.error is None else f"{stage.error:.2e}"
         print(f"{stage.stage:<28} {error:>14}  {verdict}", flush=True)

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     whats = parser.add_subparsers(dest="what", metavar="WHAT", required=True, help="what is done:")
 
     def what(name: str, text: str, files: str) -> argparse.ArgumentParser:
+        """Add one of the tools, with the arguments that all have."""
         part = whats.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         count: int | str = {"one": 1, "two": 2}.get(files, "+")
         part.add_argument("files", nargs=count, metavar="LATENTS", help="a latent file (.npz), or an .npy")
@@ -147,6 +148,7 @@ def _work(args: argparse.Namespace, files: list[LatentFile], config: Config | No
     lengths = [file.samples or max(0, len(file.latents) * hop - overlap) for file in files]
 
     def steps(seconds: float, name: str) -> int:
+        """Seconds as latent steps."""
         if config is None:
             raise UserError("a plain .npy does not say how long a step is: give --checkpoint.")
         return round(check_number(seconds, name, 0.0, _MOST_SECONDS) * config.latent_rate)

@@ -51,6 +51,7 @@ class _Harmony:
     progression: tuple[int, ...]
 
     def pitch_class(self, degree: int) -> int:
+        """The pitch class of a degree of the scale, 0 to 11; degrees beyond 6 go on above."""
         return (self.key + self.intervals[degree % 7]) % 12
 
     def chord(self, bar: int) -> list[int]:

@@ -196,6 +196,7 @@ def cut_events(events: Events, start: float, seconds: float) -> Events:
     """
 
     def cut(times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The times within the stretch, counted from its start."""
         return times[(times >= start) & (times < start + seconds)] - start
 
     onsets = None if events.onsets is None else cut(events.onsets)
@@ -220,6 +221,7 @@ def repeat_events(events: Events, seconds: float, repeats: int) -> Events:
         return events
 
     def repeat(times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The times of all turns."""
         return np.concatenate([times + turn * seconds for turn in range(repeats)])
 
     onsets = None if events.onsets is None else repeat(events.onsets)

@@ -123,6 +123,7 @@ def first_second(preset: Preset, repeats: int = REPEATS) -> float:
     """
 
     def start(seed: int) -> float:
+        """Seconds until a second of a piece is there."""
         begin, samples = time.perf_counter(), 0
         stream = preset.piece(seed).stream()
         while samples < preset.config.sample_rate:

@@ -59,6 +59,7 @@ class CodecSaves:
         self.bar = bar
 
         def receive(losses: dict[str, float]) -> None:
+            """Show and write the mean losses of some steps."""
             bar.move(min(bar.done + _LOSS_EVERY, bar.total), losses)
             scalars = {f"{phase.name}/{key}": value for key, value in losses.items()}
             self.writer.write(self.total + bar.done, scalars)

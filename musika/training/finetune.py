@@ -217,6 +217,7 @@ def finetune(
     judges: list[Judge] = []
 
     def judge(saves: GeneratorSaves, step: int) -> Judge:
+        """Make the judge, once what it judges is there."""
         if preset is not None:
             _take_over_penalty(saves, preset)
         judges.append(Judge(saves, step, preset, check))

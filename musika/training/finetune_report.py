@@ -55,6 +55,7 @@ def curve_svg(title: str, curves: Mapping[str, Curve], level: tuple[str, float] 
     last = max(max(step for step, _ in points), 1)
 
     def place(step: float, value: float) -> tuple[float, float]:
+        """Where a point lies in the drawing."""
         across = _LEFT + (_WIDTH - _LEFT - 10) * step / last
         return across, _TOP + (_HEIGHT - _BOTTOM - _TOP) * (1 - (value - low) / (high - low))
 

@@ -265,6 +265,7 @@ class LatentGan(keras.Model):
         weight = self.settings.penalty_max * self.settings.penalty_every
 
         def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
+            """The loss and its scalars."""
             if penalised:
                 scores, slope = input_gradient(lambda windows: self._score(windows, conditions), real)
                 penalty = squared_slope(slope)
@@ -291,6 +292,7 @@ class LatentGan(keras.Model):
         """Both losses on generated latents: losses, scalars, gradients by the critic and by the generator."""
 
         def loss_function() -> tuple[list[Tensor], dict[str, Tensor]]:
+            """All losses on the same generated windows, and their scalars."""
             made = fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
             if "fake_mask" in batch:
                 fake = fake * batch["fake_mask"]
@@ -338,6 +340,7 @@ class LatentGan(keras.Model):
         spectrogram = critic.seen(real)
 
         def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
+            """The loss on real spectrograms, and its scalars."""
             scores = critic(spectrogram, training=True)
             some = spectrogram[:: self.settings.spectral_penalty_every]
             _, slope = input_gradient(lambda seen: critic(seen, training=True), some)
@@ -356,6 +359,7 @@ class LatentGan(keras.Model):
             return {}
 
         def loss_function() -> tuple[Tensor, dict[str, Tensor]]:
+            """The auxiliary network's loss, and its scalar."""
             loss = self._control_distance(self.auxiliary(batch["real"], training=True), batch["conditions"])
             return loss / replicas(), {"control_real": loss}
 

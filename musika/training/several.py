@@ -126,6 +126,7 @@ def assign_everywhere(
     pairs = [(target.value, source.value) for target, source in zip(targets, sources, strict=True)]
 
     def update(strategy: Any) -> None:
+        """Assign in every copy."""
         for target, source in pairs:
             strategy.extended.update(
                 target, lambda mine, other: mine.assign(function(mine, other)), args=(source,), group=False
