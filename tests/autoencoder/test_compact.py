@@ -1,5 +1,6 @@
 """The compact codec: its linear path alone is a codec, and its two outputs say the same."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -42,6 +43,7 @@ def config():
 
 @pytest.fixture(scope="module")
 def networks(config):
+    keras.utils.set_random_seed(0)  # one time in hundreds other weights leave a phase that is nearly nothing
     return {name: getattr(compact, f"build_{name}")(config) for name in NETWORKS}
 
 
