@@ -60,8 +60,10 @@ class CompactWidths:
         floor_db: Level of a bin (a full-scale sine has about 54 dB) that counts as silence to the components.
         ceiling: Whether no bin is decoded louder than it ever was in the training music, so that an unlikely latent
             does not overload the limiter.
-        spread: Whether left and right are set apart by as much as their decoded sides lack in the training music: both
-            are decoded alone, and noise that was different in each comes out the same.
+        match: Whether what is decoded is made as loud, bin by bin, and as wide, bin by bin and level by level, as the
+            training music is: an expected logarithm is quieter than the expected power, and left and right, decoded
+            alone, come out more alike than they were, most so in quiet tails.
+        spread: As `match`, but as wide only and that at all levels alike: of codecs made before it, not measured anew.
         latent_noise: Standard deviation of the noise on the latents in training.
     """
 
@@ -81,6 +83,7 @@ class CompactWidths:
     level2_blocks: int = 2
     floor_db: float = -4.0
     ceiling: bool = False
+    match: bool = False
     spread: bool = False
     latent_noise: float = 0.03
 

@@ -10,8 +10,7 @@ from musika.checks import UserError
 Floats = NDArray[np.float32]
 
 _SHORTEST_DELAY, _LONGEST_DELAY = 40.0, 85.0  # samples
-_DEEPEST = 1.1  # radians: half of the power is the side's then
-_SHARE_REACH = 12  # bins to either side over which powers are summed: a wave of the all-pass filters and more
+DEEPEST_SWING = 1.1  # radians: half of the power is the side's then
 
 
 def as_stereo(audio: NDArray) -> Floats:
@@ -71,55 +70,50 @@ def from_mid_side(values: Floats) -> Floats:
     return np.concatenate([middle + side, middle - side], axis=-1)
 
 
-def spread_rotation(depth: Floats, fft_length: int) -> NDArray[np.complex64]:
-    """What the spectra of left and right are multiplied by to set them apart: a pair of short all-pass filters.
+def swing_wave(bins: int, fft_length: int) -> Floats:
+    """How left and right are set apart over frequency: a wave for the phase of left, the opposite one for right.
 
-    The phase of left is ahead of right's in some bins and behind it in others, in waves over frequency that stand for
-    delays of 1 to 2 ms: far below what is heard as an echo.
+    Turned by it, a spectrum goes through a short all-pass filter: the phase of left is ahead of right's in some bins and
+    behind it in others, in waves that stand for delays of 1 to 2 ms, far below what is heard as an echo.
 
     Args:
-        depth: How far the phase of either side swings at each bin, radians `(bins,)`.
+        bins: Number of bins.
         fft_length: Samples of a frame.
 
     Returns:
-        complex64 array `(2, bins)` of magnitude 1.
+        Array `(bins,)` from -1 to 1, to be multiplied by the depth of the swing in radians.
     """
-    delays = np.geomspace(_SHORTEST_DELAY, _LONGEST_DELAY, len(depth))
-    angle = depth * np.sin(2.0 * np.pi * np.cumsum(delays) / fft_length)
-    return np.exp(1j * np.stack([angle, -angle])).astype(np.complex64)
+    delays = np.geomspace(_SHORTEST_DELAY, _LONGEST_DELAY, bins)
+    return np.sin(2.0 * np.pi * np.cumsum(delays) / fft_length).astype(np.float32)
 
 
-def spread_depth(share: NDArray[np.float64], wanted: NDArray[np.float64]) -> Floats:
+def swing_depth(share: NDArray[np.float64], wanted: NDArray[np.float64]) -> Floats:
     """How far the phases must swing for the side to have its share of the power.
 
     Left and right that are turned apart by an angle to either side leave ``s + (1 - 2 s) sin(angle)^2`` of the power
-    to a side that had ``s`` of it, and a swing of depth ``a`` has ``(1 - J0(2 a)) / 2`` for a mean square sine.
+    to a side that had ``s`` of it, see `side_share_of_swing`.
 
     Args:
-        share: The side's share of the power of each bin as it is, 0 to 1.
+        share: The side's share of the power as it is, 0 to 1.
         wanted: The share that it should have.
 
     Returns:
-        Radians of each bin, 0 where the side is wide enough.
+        Radians, 0 where the side is wide enough.
+    """
+    missing = (wanted - share) / np.maximum(1.0 - 2.0 * share, 0.1)
+    depths = np.linspace(0.0, DEEPEST_SWING, 200)
+    return np.interp(missing, side_share_of_swing(depths), depths).astype(np.float32)
+
+
+def side_share_of_swing(depth: NDArray) -> NDArray[np.float64]:
+    """The side's share of the power in one channel that is set apart: a swing's mean square sine.
+
+    Args:
+        depth: Depth of the swing in radians.
+
+    Returns:
+        ``(1 - J0(2 * depth)) / 2``.
     """
     from scipy.special import j0
 
-    missing = (wanted - share) / np.maximum(1.0 - 2.0 * share, 0.1)
-    depths = np.linspace(0.0, _DEEPEST, 200)
-    return np.interp(missing, (1.0 - j0(2.0 * depths)) / 2.0, depths).astype(np.float32)
-
-
-def side_share(left: NDArray, right: NDArray) -> NDArray[np.float64]:
-    """The side's share of the power.
-
-    Args:
-        left: Spectra of the left channel, `(frames, bins)`.
-        right: Those of the right channel.
-
-    Returns:
-        Share of each bin, 0 for one channel twice, 1 for opposite ones; 0 where there is silence.
-    """
-    middle, side = (np.square(np.abs(part)).sum(axis=0, dtype=np.float64) for part in (left + right, left - right))
-    reach = np.ones(2 * _SHARE_REACH + 1)
-    middle, side = (np.convolve(np.pad(part, _SHARE_REACH, mode="edge"), reach, "valid") for part in (middle, side))
-    return side / np.maximum(middle + side, 1e-12)
+    return (1.0 - j0(2.0 * np.asarray(depth, np.float64))) / 2.0

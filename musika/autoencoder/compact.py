@@ -106,7 +106,7 @@ class Level1Decoder(_Network):
         widths, bins = config.codec.compact, config.spectral.bins
         self.frames_per_latent = config.codec.frames_per_latent
         self.soft_floor = SoftFloor(config)
-        self.turn = initial_turn(config)
+        self.turn, self.fft_length = initial_turn(config), config.spectral.fft_length
         self.components = Components(bins, config.codec.level1_channels, name="components")
         self.input_scale = self.add_weight(
             shape=(config.codec.level1_channels,), initializer="ones", trainable=False, name="input_scale"
@@ -128,15 +128,17 @@ class Level1Decoder(_Network):
         self.low_phase = LowPhase(config, dtype, name="low_phase") if self.recurrent else None
         self.phase_steps: Any = PhaseSteps(config, dtype, name="phase_steps") if self.tracked else None
         self.ceiling: Any = None
-        self.spread: Any = None
+        self.match: Any = None
         if widths.ceiling:
             full_scale = math.log(config.spectral.fft_length / 4)
             self.highest = self.soft_floor.emphasis + np.float32(full_scale + _CEILING_MARGIN)
             self.ceiling = self.add_weight(
                 shape=(bins,), initializer=lambda *args, **kwargs: self.highest, trainable=False, name="ceiling"
             )
-        if widths.spread:
-            self.spread = self.add_weight(shape=(bins,), initializer="zeros", trainable=False, name="spread")
+        if widths.match:
+            self.match = self.add_weight(shape=(3, bins), initializer="zeros", trainable=False, name="match")
+        elif widths.spread:
+            self.match = self.add_weight(shape=(bins,), initializer="zeros", trainable=False, name="spread")
 
     def build(self, shape: tuple) -> None:
         """Make the weights."""
@@ -152,6 +154,18 @@ class Level1Decoder(_Network):
     def limit(self) -> Any:
         """The loudest that each bin may be: logarithm of the emphasised amplitude, float32 `(bins,)`, or one number."""
         return np.float32(LOUDEST) if self.ceiling is None else ops.convert_to_numpy(self.ceiling)
+
+    def matching(self) -> np.ndarray | None:
+        """What decoded sound is given so that it is as loud and as wide as its training music, if anything.
+
+        Returns:
+            Float32 `(3, bins)`: by how many nepers each bin is made louder, how far its phase swings to either side at the
+            soft floor (radians), and how much that changes with each neper above it.
+        """
+        if self.match is None:
+            return None
+        values = ops.convert_to_numpy(self.match)
+        return values if values.ndim == 2 else np.stack([0 * values, values, 0 * values])
 
     def set_ceiling(self, frames: np.ndarray, before: np.ndarray | None = None) -> None:
         """Set the ceiling to what is the loudest in some music, each bin's neighbours counted in.

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from musika.audio.stereo import DEEPEST_SWING, swing_wave
 from musika.autoencoder import phase_tracking
 from musika.autoencoder.phase_steps import full_steps
 from musika.jit import jit
@@ -20,9 +21,11 @@ Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
 _TINY = np.float32(1e-6)
 _SOFT = np.float32(0.01)
+_NONE = np.float32(0.0)
 _LOG2_E, _LOG_2 = np.float32(np.log2(np.e)), np.float32(np.log(2.0))
 _BIAS, _LEAST_POWER, _HALF = np.float32(127.0), np.float32(-126.0), np.float32(0.5)  # of exponents in float32
-_1, _2, _3, _4, _5, _6 = (np.float32(1 / math.factorial(order)) for order in range(1, 7))  # the series of exp
+_1, _2, _3, _4, _5, _6, _7 = (np.float32(1 / math.factorial(order)) for order in range(1, 8))  # the series of exp
+_DEEPEST = np.float32(DEEPEST_SWING)
 
 
 def widened(values: NDArray) -> Floats:
@@ -63,6 +66,11 @@ class Composer:
             np.broadcast_to(decoder.limit() - floor, self.offset.shape).copy(),
             soft_floor.amplitude_scale * decoder.turn,
         )
+        nothing = np.zeros_like(self.offset)
+        matching = decoder.matching()
+        self._gain, *self._swing = (nothing,) * 3 if matching is None else matching
+        self._still = (nothing, nothing, nothing)
+        self._wave = swing_wave(len(nothing), decoder.fft_length)
         self.bias = np.split(_array(decoder.phase.bias), 2)
         self.trust = _array(self.steps.trust) if self.steps else None
 
@@ -89,7 +97,7 @@ class Composer:
         return weighted, cosine[..., above:], sine[..., above:], phasor
 
     def compose(
-        self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, turn: Spectrum | None = None
+        self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, side: int | None = None
     ) -> Spectrum:
         """Make the spectrum of what `track` gives.
 
@@ -98,7 +106,8 @@ class Composer:
             cosine: One part of the phasors, likewise; of the upper bins.
             sine: The other part.
             *lower: Unit phasors of the bins below them, if there are any.
-            turn: Phasors by which all frames are turned, `(bins,)`, if they are.
+            side: Whether it is matched to the training music's loudness, and to its width as 1, left, or -1, right; 0 for
+                a channel that is both. None leaves it as it was decoded.
 
         Returns:
             Spectrum `(..., bins)`, complex64.
@@ -111,9 +120,9 @@ class Composer:
             _plain(widened(cosine), above),
             _plain(widened(sine), above),
             _plain(lower[0], bins - above) if lower else np.empty((frames, 0), np.complex64),
-            self.of_level,
+            self.of_level if side is None else (*self.of_level[:3], self.of_level[3] * np.exp(self._gain)),
             (self.bias[0][-above:], self.bias[1][-above:]),
-            np.ones(bins, np.complex64) if turn is None else turn,
+            (*self._swing, np.float32(side) * self._wave) if side else self._still,
             spectrum,
         )
         return spectrum.reshape(weighted.shape)
@@ -162,22 +171,26 @@ def _composed(
     lower: Spectrum,
     of_level: tuple[Floats, Floats, Floats, Floats],
     bias: tuple[Floats, Floats],
-    turn: Spectrum,
+    swing: tuple[Floats, Floats, Floats],
     spectrum: Spectrum,
 ) -> None:
-    """`Composer.compose` into ``spectrum``; levels and limits are above the soft floor.
+    """`Composer.compose` into ``spectrum``; levels and limits are above the soft floor, where the swing is in radians.
 
     Loops over few arrays each: such ones are compiled to vector instructions, as a call of ``exp`` is not.
     """
     inverse_weights, offset, limit, scale = of_level
     cosine_bias, sine_bias = bias
+    at_floor, a_neper, wave = swing
+    turned = wave.any()
     frames, bins = weighted.shape
     low, above = lower.shape[1], cosine.shape[1]
     amplitude, power = np.empty(bins, np.float32), np.empty(bins, np.int32)
     power_of_two, length = power.view(np.float32), np.empty(above, np.float32)
+    angle, turn = np.zeros(bins, np.float32), np.empty(bins, np.complex64)
     for frame in range(frames):
         for bin_ in range(bins):
             level = min(weighted[frame, bin_] * inverse_weights[bin_] + offset[bin_], limit[bin_])
+            angle[bin_] = level
             # exp as a power of two, written as the exponent of a float32, and the series of what is left
             binary = max(level * _LOG2_E, _LEAST_POWER)
             whole = np.int32(binary + _BIAS + _HALF)
@@ -187,14 +200,24 @@ def _composed(
         for bin_ in range(bins):
             over = amplitude[bin_] * power_of_two[bin_] - _1  # `SoftFloor.backward`
             amplitude[bin_] = (over + np.sqrt(over * over + _SOFT)) * scale[bin_]
+        if turned:
+            for bin_ in range(bins):
+                depth = at_floor[bin_] + a_neper[bin_] * max(angle[bin_], _NONE)
+                angle[bin_] = min(max(depth, _NONE), _DEEPEST) * wave[bin_]
+            for bin_ in range(bins):  # the series of cosine and sine
+                square = angle[bin_] * angle[bin_]
+                real = _1 - square * (_2 - square * (_4 - square * _6))
+                imaginary = angle[bin_] * (_1 - square * (_3 - square * (_5 - square * _7)))
+                turn[bin_] = complex(real * amplitude[bin_], imaginary * amplitude[bin_])
+        else:
+            for bin_ in range(bins):
+                turn[bin_] = amplitude[bin_]
         row = spectrum[frame]
         for bin_ in range(low):
-            row[bin_] = lower[frame, bin_] * (amplitude[bin_] * turn[bin_])
+            row[bin_] = lower[frame, bin_] * turn[bin_]
         for bin_ in range(above):
             real, imaginary = cosine[frame, bin_] + cosine_bias[bin_], sine[frame, bin_] + sine_bias[bin_]
             length[bin_] = _1 / np.sqrt(real * real + imaginary * imaginary + _TINY)
-        for bin_ in range(above):
-            length[bin_] *= amplitude[low + bin_]
         for bin_ in range(above):
             real, imaginary = cosine[frame, bin_] + cosine_bias[bin_], sine[frame, bin_] + sine_bias[bin_]
             row[low + bin_] = complex(real * length[bin_], imaginary * length[bin_]) * turn[low + bin_]

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.audio import spectral, stereo
+from musika.audio import spectral
 from musika.audio.limiter import soft_limit
 from musika.autoencoder.graphs import composes
 from musika.config import SpectralConfig
@@ -36,25 +35,23 @@ def waveform_of(parts: Parts, decoder: Any, settings: SpectralConfig) -> NDArray
         return spectral.synthesise(parts[0], settings)
     if len(parts) == 2:
         return spectral.synthesise_scaled(*parts, settings)
-    composer, apart, (channels, frames) = decoder.composer(), _rotation(parts, decoder, settings), parts[0].shape[:2]
+    composer, (channels, frames) = decoder.composer(), parts[0].shape[:2]
+    sides = (0, 0) if _alike(parts) else (1, -1)
     parts = composer.track(parts)
 
     def spectrum_of_chunk(channel: int, chunk: slice) -> Spectrum:
         """The spectrum of some frames of a channel."""
-        turn = None if apart is None else apart[channel]
-        return composer.compose(*(part[channel, chunk] for part in parts), turn=turn)
+        return composer.compose(*(part[channel, chunk] for part in parts), side=sides[channel])
 
     return spectral.synthesise_by(spectrum_of_chunk, channels, frames, settings)
 
 
-def _rotation(parts: Parts, decoder: Any, settings: SpectralConfig) -> Spectrum | None:
-    """What sets left and right apart, unless they are one channel twice."""
-    if decoder.spread is None:
-        return None
+def _alike(parts: Parts) -> bool:
+    """Whether left and right are one channel twice, or there is one only."""
+    if len(parts[0]) == 1:
+        return True
     # That the first frames are equal is soon seen; only then are all looked at.
-    if all(np.array_equal(left[:count], right[:count]) for count in (1, None) for left, right in parts):
-        return None
-    return stereo.spread_rotation(keras.ops.convert_to_numpy(decoder.spread), settings.fft_length)
+    return all(np.array_equal(left[:count], right[:count]) for count in (1, None) for left, right in parts)
 
 
 def compile_ahead(decoder: Any, settings: SpectralConfig) -> None:

@@ -13,7 +13,7 @@ from musika.weights import fingerprint
 # Settings that latents do not depend on: the decoders' shape, and what is added in training.
 _DECODER_SETTINGS = ("decoder_frames", "phase", "phase_iterations")
 # Of the compact widths likewise these, and all that begin with "phase_".
-_DECODER_WIDTHS = ("trunk", "trunk_blocks", "head", "ceiling", "spread", "latent_noise")
+_DECODER_WIDTHS = ("trunk", "trunk_blocks", "head", "ceiling", "match", "spread", "latent_noise")
 
 
 def latent_hash(config: Config, networks: Mapping[str, keras.Model]) -> str:

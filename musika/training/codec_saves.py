@@ -15,7 +15,7 @@ from musika.evaluation.report import commit
 from musika.model_card import model_card
 from musika.presets import save_preset
 from musika.training.callbacks import LossCallback, ProgressBar, ScalarWriter
-from musika.training.codec_spread import measure_spread
+from musika.training.codec_match import measure_match
 
 UNTRAINED_PHASE_ITERATIONS = 32  # about what Griffin-Lim needs; decoding is still many times faster than real time
 _CLIPS = 4
@@ -75,8 +75,8 @@ class CodecSaves:
         """
         trainer = self.trainer
         playable, notes = self._playable(name), self._notes(name, step)
-        if not playable.codec.phase_iterations:  # Griffin-Lim's phases are not set apart
-            measure_spread(trainer.networks, trainer.config, trainer.pool.train)
+        if not playable.codec.phase_iterations:  # Griffin-Lim's phases are not matched
+            measure_match(trainer.networks, trainer.config, trainer.pool.train)
         save_preset(
             self.folder,
             playable,
