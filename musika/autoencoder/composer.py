@@ -60,15 +60,15 @@ class Composer:
         self.recurrent, self.tracked, self.steps = decoder.recurrent, decoder.tracked, decoder.phase_steps
         self.inverse_weights, self.emphasis = soft_floor.inverse_weights, soft_floor.emphasis
         self.offset = (_array(decoder.components.mean) + _array(decoder.magnitude.bias)) * self.inverse_weights
+        nothing = np.zeros_like(self.offset)
+        matching = decoder.matching()
+        gain, *self._swing = (nothing,) * 3 if matching is None else matching
         self.of_level = (  # as `_composed` takes it
             self.inverse_weights,
             self.offset - floor,
             np.broadcast_to(decoder.limit() - floor, self.offset.shape).copy(),
-            soft_floor.amplitude_scale * decoder.turn,
+            soft_floor.amplitude_scale * decoder.turn * np.exp(gain),
         )
-        nothing = np.zeros_like(self.offset)
-        matching = decoder.matching()
-        self._gain, *self._swing = (nothing,) * 3 if matching is None else matching
         self._still = (nothing, nothing, nothing)
         self._wave = swing_wave(len(nothing), decoder.fft_length)
         self.bias = np.split(_array(decoder.phase.bias), 2)
@@ -97,7 +97,7 @@ class Composer:
         return weighted, cosine[..., above:], sine[..., above:], phasor
 
     def compose(
-        self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, side: int | None = None
+        self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, side: int = 0
     ) -> Spectrum:
         """Make the spectrum of what `track` gives.
 
@@ -106,8 +106,8 @@ class Composer:
             cosine: One part of the phasors, likewise; of the upper bins.
             sine: The other part.
             *lower: Unit phasors of the bins below them, if there are any.
-            side: Whether it is matched to the training music's loudness, and to its width as 1, left, or -1, right; 0 for
-                a channel that is both. None leaves it as it was decoded.
+            side: 1 for left and -1 for right, which are set apart by as much as in the training music; 0 for a channel that
+                is both.
 
         Returns:
             Spectrum `(..., bins)`, complex64.
@@ -120,7 +120,7 @@ class Composer:
             _plain(widened(cosine), above),
             _plain(widened(sine), above),
             _plain(lower[0], bins - above) if lower else np.empty((frames, 0), np.complex64),
-            self.of_level if side is None else (*self.of_level[:3], self.of_level[3] * np.exp(self._gain)),
+            self.of_level,
             (self.bias[0][-above:], self.bias[1][-above:]),
             (*self._swing, np.float32(side) * self._wave) if side else self._still,
             spectrum,

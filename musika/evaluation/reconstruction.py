@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.audio import borders
-from musika.audio.spectral import analyse, log_magnitude, synthesise
+from musika.audio.spectral import analyse, log_magnitude
 from musika.config import Config
 
 CLIP_STEPS = 64
@@ -238,7 +238,7 @@ class Reconstruction:
         """
         import keras
 
-        from musika.autoencoder.decoded import spectrum_of
+        from musika.autoencoder.decoded import level_of, waveform_of
         from musika.autoencoder.graphs import composes
 
         network, settings = self.networks["level1_decoder"], self.config.spectral
@@ -247,8 +247,7 @@ class Reconstruction:
             parts = tuple(keras.ops.convert_to_numpy(part) for part in outputs)
         else:
             parts = tuple(self._run("level1_decoder", level1))
-        spectrum = spectrum_of(parts, network, settings)[0]
-        return log_magnitude(spectrum, settings), synthesise(spectrum, settings)
+        return level_of(parts, network, settings)[0], waveform_of(parts, network, settings)[:, 0]
 
     def amplitude(self, level: Audio) -> Audio:
         """Amplitudes of scaled log-magnitudes.
