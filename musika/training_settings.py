@@ -33,6 +33,11 @@ class GeneratorTrainingConfig:
             training music; needs ``critic_joints`` (see ``training/joints.py``). Published: none.
         rise_matching: Weight, in the generator's loss, of how much more grows louder between attacks than in the
             training music; needs a compact codec (see ``training/rises.py``). Published: none.
+        level_matching: Weight, in the generator's loss, of how far the distributions of the bands' levels, second by
+            second, are from those of the training music; needs a compact codec (see ``training/levels.py``). Published:
+            none.
+        truncation: Bound of the normal numbers that generated windows are made from, as in playing, 0 for none.
+            Published: none in training, 2 in playing.
         spectral_critic: Weight, in the generator's loss, of a second critic that sees the spectrogram which latents
             stand for; needs a compact codec (see ``training/spectral_critic.py``). Published: none.
         spectral_penalty: Weight of that critic's gradient penalty when its adaptive factor is 1.
@@ -72,6 +77,8 @@ class GeneratorTrainingConfig:
     moments: float = 0.0
     joint_matching: float = 0.0
     rise_matching: float = 0.0
+    level_matching: float = 0.0
+    truncation: float = 0.0
     spectral_critic: float = 0.0
     spectral_penalty: float = 1.0
     spectral_penalty_every: int = 4

@@ -96,9 +96,7 @@ class Composer:
         phasor = np.broadcast_to(phasor, (len(weighted), *phasor.shape[1:]))
         return weighted, cosine[..., above:], sine[..., above:], phasor
 
-    def compose(
-        self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, side: int = 0
-    ) -> Spectrum:
+    def compose(self, weighted: NDArray, cosine: NDArray, sine: NDArray, *lower: Spectrum, side: int = 0) -> Spectrum:
         """Make the spectrum of what `track` gives.
 
         Args:

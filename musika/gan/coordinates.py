@@ -54,12 +54,16 @@ def counter_generator(seed: int, stream: int, index: int) -> np.random.Generator
 
 def _truncated_normal(generator: np.random.Generator, size: int, truncation: float | None) -> np.ndarray:
     """Normal numbers; those beyond the bound are drawn again."""
-    values = generator.standard_normal(size)
+    return _bounded(generator, generator.standard_normal(size), truncation)
+
+
+def _bounded(generator: np.random.Generator, values: np.ndarray, truncation: float | None) -> np.ndarray:
+    """The same array, with those of its normal numbers that are beyond the bound drawn again."""
     if truncation is None:
         return values
     outside = np.abs(values) > truncation
     while outside.any():
-        values[outside] = generator.standard_normal(int(outside.sum()))
+        values[outside] = generator.standard_normal(int(outside.sum()), dtype=values.dtype)
         outside = np.abs(values) > truncation
     return values
 
@@ -228,6 +232,8 @@ def training_coordinates(rng: np.random.Generator, config: Config, batch: int) -
         )
     anchors = rng.standard_normal((batch, 3, channels), dtype=np.float32)
     styles = rng.standard_normal((batch, 1, channels), dtype=np.float32)
+    for drawn in (anchors, styles):
+        _bounded(rng, drawn, config.generator_training.truncation or None)
     start = patch // 2 + patch * int(rng.integers(spacing // patch))
     places = np.arange(start, start + settings.window_latents)
     left = places // spacing

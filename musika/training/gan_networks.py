@@ -19,6 +19,7 @@ from musika.presets import Preset
 from musika.training.autodiff import accelerated, replicas
 from musika.training.joints import JointMatching, measure_joints
 from musika.training.latent_gan import LatentGan
+from musika.training.levels import BandLevels, LevelMatching, measure_band_levels
 from musika.training.moments import MomentMatching
 from musika.training.rises import LevelChanges, RiseMatching, measure_level_changes
 from musika.training.spectral_critic import LatentSpectrogram, SpectralCritic, measure_spectrogram
@@ -61,7 +62,7 @@ def measure_codec(
         music: The training latents in the form in which the GAN makes them.
 
     Returns:
-        ``joints``, ``level_changes`` and ``spectrogram`` for `build_gan`; None what no loss needs.
+        ``joints``, ``level_changes``, ``band_levels`` and ``spectrogram`` for `build_gan`; None what no loss needs.
 
     Raises:
         UserError: If a loss needs a compact codec, and this is none.
@@ -71,6 +72,7 @@ def measure_codec(
     return {
         "joints": measure_joints(codec, statistics, music, count) if count else None,
         "level_changes": measure_level_changes(codec, statistics, mid_side) if settings.rise_matching else None,
+        "band_levels": measure_band_levels(codec, statistics, mid_side) if settings.level_matching else None,
         "spectrogram": measure_spectrogram(codec, statistics, mid_side, music) if settings.spectral_critic else None,
     }
 
@@ -84,6 +86,7 @@ def build_gan(
     level_changes: LevelChanges | None = None,
     music: list[np.ndarray] | None = None,
     spectrogram: LatentSpectrogram | None = None,
+    band_levels: BandLevels | None = None,
 ) -> LatentGan:
     """Build the networks of a training.
 
@@ -96,6 +99,7 @@ def build_gan(
         level_changes: From ``measure_level_changes``, if what grows louder is compared.
         music: The training latents in the form in which the GAN makes them; what is compared with them needs them.
         spectrogram: From ``measure_spectrogram``, for a critic that sees it.
+        band_levels: From ``measure_band_levels``, if how often bands are how loud is compared.
 
     Returns:
         The GAN; initial weights depend on ``generator_training.seed`` alone.
@@ -118,12 +122,14 @@ def build_gan(
     moments = None
     if settings.moments > 0 and music:
         moments = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
-    joint_matching = rise_matching = None
+    joint_matching = rise_matching = level_matching = None
     told = bool(config.generator.controls)
     if settings.joint_matching > 0 and joints is not None and music:
         joint_matching = JointMatching(music, joints, told)
     if settings.rise_matching > 0 and level_changes is not None and music:
         rise_matching = RiseMatching(music, level_changes, settings.instance_noise, told)
+    if settings.level_matching > 0 and band_levels is not None and music:
+        level_matching = LevelMatching(music, band_levels)
     xla = xla and replicas() == 1
     return LatentGan(
         generator,
@@ -137,6 +143,7 @@ def build_gan(
         moments,
         joint_matching,
         rise_matching,
+        level_matching,
         spectral_critic,
     )
 

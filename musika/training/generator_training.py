@@ -18,6 +18,7 @@ from musika.checks import UserError, check_integer, check_number
 from musika.config import Config, GeneratorTrainingConfig, load_config
 from musika.data.crops import LatentCrops, LatentData, Normalisation, load_latent_data
 from musika.gan.conditioning import without_unknown_bars
+from musika.gan.coordinates import LEAST_TRUNCATION
 from musika.presets import Preset, find_preset, load_preset
 from musika.training.batches import GanBatches
 from musika.training.gan_networks import build_gan, measure_codec
@@ -49,8 +50,10 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
     weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching", "rise_matching")
-    for name in (*weights, "spectral_critic", "spectral_penalty", "instance_noise"):
+    for name in (*weights, "level_matching", "spectral_critic", "spectral_penalty", "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
+    if settings.truncation:
+        check_number(settings.truncation, "generator_training.truncation", LEAST_TRUNCATION, 100.0)
     if settings.joint_matching and not settings.critic_joints:
         raise UserError(
             "generator_training.joint_matching compares the joints that the critic is shown, and it is shown none."

@@ -31,6 +31,7 @@ from musika.training.autodiff import (
 )
 from musika.training.ema import ema_decay, update_average
 from musika.training.joints import JointMatching, with_joints
+from musika.training.levels import LevelMatching
 from musika.training.moments import MomentMatching
 from musika.training.penalty import next_factor, squared_slope
 from musika.training.rises import RiseMatching
@@ -88,6 +89,7 @@ class LatentGan(keras.Model):
         moments: Compares mean and covariance with the training music's; None when the settings give them no weight.
         joint_matching: Compares how steps meet with how they do in the training music; likewise.
         rise_matching: Compares how little grows louder where music is calm; likewise.
+        level_matching: Compares how often each band is how loud; likewise.
         spectral_critic: Judges the spectrogram that latents stand for; None when the settings give it no weight.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
@@ -106,6 +108,7 @@ class LatentGan(keras.Model):
         moments: MomentMatching | None = None,
         joint_matching: JointMatching | None = None,
         rise_matching: RiseMatching | None = None,
+        level_matching: LevelMatching | None = None,
         spectral_critic: SpectralCritic | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
@@ -122,6 +125,7 @@ class LatentGan(keras.Model):
             moments: Made from the training latents, for a generator that is told of their moments.
             joint_matching: Likewise, for one that is told how evenly their steps meet.
             rise_matching: Likewise, for one that is told what grows louder though nothing begins.
+            level_matching: Likewise, for one that is told how often each band is how loud.
             spectral_critic: A second critic.
         """
         super().__init__(name="latent_gan")
@@ -132,6 +136,7 @@ class LatentGan(keras.Model):
         self.moments: Any = moments
         self.joint_matching: Any = joint_matching
         self.rise_matching: Any = rise_matching
+        self.level_matching: Any = level_matching
         self.spectral_critic: Any = spectral_critic
         self.settings = settings
         self.penalty_factor = self.add_weight(
@@ -162,6 +167,7 @@ class LatentGan(keras.Model):
             "moments": self.moments,
             "joint_matching": self.joint_matching,
             "rise_matching": self.rise_matching,
+            "level_matching": self.level_matching,
             "spectral_critic": self.spectral_critic,
         }
         return networks | {name: network for name, network in others.items() if network is not None}
@@ -228,7 +234,12 @@ class LatentGan(keras.Model):
             toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
-        followers = {"moments": self.moments, "joints": self.joint_matching, "rises": self.rise_matching}
+        followers = {
+            "moments": self.moments,
+            "joints": self.joint_matching,
+            "rises": self.rise_matching,
+            "levels": self.level_matching,
+        }
         for name, matching in followers.items():
             if matching is not None:
                 without_gradients(functools.partial(matching.follow, fake_logs.pop(f"{name}_seen")))
@@ -321,6 +332,10 @@ class LatentGan(keras.Model):
                 distance, logs["rises"], found = self.rise_matching(made, batch["real"], told, shown)
                 toward_critic = toward_critic + self.settings.rise_matching * distance
                 logs["rises_seen"] = found  # likewise
+            if self.level_matching is not None:
+                distance, logs["levels"], found = self.level_matching(made)
+                toward_critic = toward_critic + self.settings.level_matching * distance
+                logs["levels_seen"] = found  # likewise
             losses = [0.5 * fake_hinge(scores), toward_critic]
             if self.spectral_critic is not None:
                 scores = self.spectral_critic(self.spectral_critic.seen(fake), training=True)
