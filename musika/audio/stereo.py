@@ -73,8 +73,8 @@ def from_mid_side(values: Floats) -> Floats:
 def swing_wave(bins: int, fft_length: int) -> Floats:
     """How left and right are set apart over frequency: a wave for the phase of left, the opposite one for right.
 
-    Turned by it, a spectrum goes through a short all-pass filter: the phase of left is ahead of right's in some bins and
-    behind it in others, in waves that stand for delays of 1 to 2 ms, far below what is heard as an echo.
+    Turned by it, a spectrum goes through a short all-pass filter: the phase of left is ahead of right's in some bins
+    and behind it in others, in waves that stand for delays of 1 to 2 ms, far below what is heard as an echo.
 
     Args:
         bins: Number of bins.

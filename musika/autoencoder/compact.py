@@ -159,8 +159,8 @@ class Level1Decoder(_Network):
         """What decoded sound is given so that it is as loud and as wide as its training music, if anything.
 
         Returns:
-            Float32 `(3, bins)`: by how many nepers each bin is made louder, how far its phase swings to either side at the
-            soft floor (radians), and how much that changes with each neper above it.
+            Float32 `(3, bins)`: by how many nepers each bin is made louder, how far its phase swings to either side at
+            the soft floor (radians), and how much that changes with each neper above it.
         """
         if self.match is None:
             return None

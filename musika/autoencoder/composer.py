@@ -104,8 +104,8 @@ class Composer:
             cosine: One part of the phasors, likewise; of the upper bins.
             sine: The other part.
             *lower: Unit phasors of the bins below them, if there are any.
-            side: 1 for left and -1 for right, which are set apart by as much as in the training music; 0 for a channel that
-                is both.
+            side: 1 for left and -1 for right, which are set apart by as much as in the training music; 0 for a channel
+                that is both.
 
         Returns:
             Spectrum `(..., bins)`, complex64.

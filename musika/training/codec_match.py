@@ -1,9 +1,9 @@
 """How loud and how wide what a codec makes of its training music must be made to be as loud and as wide as that.
 
 A decoder that was trained to expect logarithms of magnitudes is too quiet where they cannot be foreseen, as in hats:
-the mean logarithm of noise lies 2.5 dB below its mean power. And what is different in left and right, but has no place in
-the latents, as the tail of a room, comes out the same in both. Both is measured on the decoded waveform: power bin by
-bin, the side's share of it bin by bin and level by level, and corrected in some rounds.
+the mean logarithm of noise lies 2.5 dB below its mean power. And what is different in left and right, but has no place
+in the latents, as the tail of a room, comes out the same in both. Both is measured on the decoded waveform: power bin
+by bin, the side's share of it bin by bin and level by level, and corrected in some rounds.
 """
 
 from __future__ import annotations

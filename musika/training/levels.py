@@ -1,8 +1,8 @@
 """Level matching: how often each band is how loud, and how much it moves within a second.
 
 Tracks begin softly, break down, leave their hats out; a generator whose latents have the right mean and covariance can
-still do none of this, and make music that is always on. So the distributions are compared: of the mean level of each mel
-band in a second, and of the logarithm of its deviation in it. What share of the music lies below some thresholds is
+still do none of this, and make music that is always on. So the distributions are compared: of the mean level of each
+mel band in a second, and of the logarithm of its deviation in it. What share of the music lies below some thresholds is
 known; the generator is told where its own running shares differ, most where the share is near nothing or all. The
 levels follow from the principal components of the compact codec, without decoding anything.
 
