@@ -164,7 +164,7 @@ class Level1Decoder(_Network):
         """
         if self.match is None:
             return None
-        values = ops.convert_to_numpy(self.match)
+        values = ops.convert_to_numpy(ops.cast(self.match, "float32"))
         return values if values.ndim == 2 else np.stack([0 * values, values, 0 * values])
 
     def set_ceiling(self, frames: np.ndarray, before: np.ndarray | None = None) -> None:

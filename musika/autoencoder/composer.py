@@ -62,15 +62,15 @@ class Composer:
         self.offset = (_array(decoder.components.mean) + _array(decoder.magnitude.bias)) * self.inverse_weights
         nothing = np.zeros_like(self.offset)
         matching = decoder.matching()
-        gain, *self._swing = (nothing,) * 3 if matching is None else matching
+        gain, at_floor, a_neper = (nothing,) * 3 if matching is None else matching
         self.of_level = (  # as `_composed` takes it
             self.inverse_weights,
             self.offset - floor,
             np.broadcast_to(decoder.limit() - floor, self.offset.shape).copy(),
             soft_floor.amplitude_scale * decoder.turn * np.exp(gain),
         )
-        self._still = (nothing, nothing, nothing)
-        self._wave = swing_wave(len(nothing), decoder.fft_length)
+        wave = swing_wave(len(nothing), decoder.fft_length)
+        self._swings = [(at_floor, a_neper, np.float32(side) * wave) for side in (0, 1, -1)]  # by `side`
         self.bias = np.split(_array(decoder.phase.bias), 2)
         self.trust = _array(self.steps.trust) if self.steps else None
 
@@ -120,7 +120,7 @@ class Composer:
             _plain(lower[0], bins - above) if lower else np.empty((frames, 0), np.complex64),
             self.of_level,
             (self.bias[0][-above:], self.bias[1][-above:]),
-            (*self._swing, np.float32(side) * self._wave) if side else self._still,
+            self._swings[side],
             spectrum,
         )
         return spectrum.reshape(weighted.shape)

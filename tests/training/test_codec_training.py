@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 from keras import ops
+from scipy.ndimage import uniform_filter1d
 
+from musika.audio.spectral import analyse
 from musika.autoencoder.codec import Codec
 from musika.checks import UserError
 from musika.config import load_config
 from musika.data.audio_pool import AudioPool, open_pool, parse_corpus
 from musika.presets import load_preset
 from musika.training import codec_training
+from musika.training.codec_match import measure_match
 from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
-from musika.training.codec_spread import measure_spread
 from musika.training.codec_start import take_over_networks
 
 COMPACT = {
@@ -350,13 +352,44 @@ def test_a_codec_that_goes_on_with_other_music_raises_its_ceiling_where_that_is_
     np.testing.assert_allclose(second.networks["level1_decoder"].limit(), np.maximum(known, needed), atol=1e-5)
 
 
-def test_left_and_right_are_set_apart_for_wide_music_and_left_together_for_one_channel_twice(data, tmp_path):
+def heard(trainer, music):
+    """What the codec makes of int16 music, `(samples, 2)`."""
+    codec = Codec(trainer.config, trainer.networks)
+    return codec.decode(codec.encode(music / np.float32(32768)), samples=len(music))
+
+
+def test_decoded_sound_is_as_wide_as_its_music_and_one_channel_twice_stays_one(data, tmp_path):
     trainer, _ = run_phases(load_config("compact", COMPACT), data, tmp_path / "run")
-    spread = trainer.networks["level1_decoder"].spread
-    rng = np.random.default_rng(0)
-    wide = (4000 * rng.standard_normal((44_100, 2))).astype(np.int16)
-    measure_spread(trainer.networks, trainer.config, [wide])
-    measured = ops.convert_to_numpy(spread)
-    assert measured.mean() > 0.3  # decoded alone they come out more alike than they were
-    measure_spread(trainer.networks, trainer.config, [np.repeat(wide[:, :1], 2, axis=1)])
-    assert not ops.convert_to_numpy(spread).any()
+    match = trainer.networks["level1_decoder"].match
+    wide = (4000 * np.random.default_rng(0).standard_normal((44_100, 2))).astype(np.int16)
+
+    def side_by_middle():
+        """Power of the side by that of the middle; 1 in the music."""
+        middle, side = (heard(trainer, wide) @ np.array([0.5, sign * 0.5]) for sign in (1, -1))
+        return np.square(side).sum() / np.square(middle).sum()
+
+    assert side_by_middle() < 0.02  # decoded alone they come out alike
+    measure_match(trainer.networks, trainer.config, [wide])
+    assert 0.25 < side_by_middle() < 1.2
+    measure_match(trainer.networks, trainer.config, [np.repeat(wide[:, :1], 2, axis=1)])
+    assert not ops.convert_to_numpy(match)[1:].any()
+
+
+def test_decoded_sound_is_made_louder_where_it_is_too_quiet(data, tmp_path):
+    trainer, _ = run_phases(load_config("compact", COMPACT), data, tmp_path / "run")
+    decoder = trainer.networks["level1_decoder"]
+    music = (4000 * np.random.default_rng(0).standard_normal((88_200, 2))).astype(np.int16)
+
+    def lacking():
+        """By how many dB the bins of what is heard are too quiet."""
+        pair = (music / np.float32(32768), heard(trainer, music))
+        powers = (np.square(np.abs(analyse(part, trainer.config.spectral))).mean(axis=(0, 1)) for part in pair)
+        return 10 * np.subtract(*(np.log10(uniform_filter1d(power, 25))[12:-12] for power in powers))
+
+    decoder.match.assign(0 * ops.convert_to_numpy(decoder.match))
+    before = lacking()
+    assert before.mean() > 3.0  # phases that are not trained cancel each other, and logarithms of noise are low
+    measure_match(trainer.networks, trainer.config, [music])
+    after = lacking()
+    assert (after < before - 3.0)[before > 6.0].all()
+    assert np.abs(after).mean() < 0.5 * np.abs(before).mean()
