@@ -122,15 +122,16 @@ class LevelMatching(RunningMeans):
 
         Returns:
             The loss, whose gradient is that of half the second value if the running shares were those of the windows;
-            the mean square of the shares' distances, each by the variance of being below or not; what `follow` takes.
+            the mean, over bands, of the sum of the shares' squared distances, each by the variance of being below or
+            not; what `follow` takes.
         """
         count, channels = windows.shape[1] // _SEGMENT, windows.shape[2]
         segments = ops.reshape(ops.cast(windows, "float32")[:, : count * _SEGMENT], (-1, _SEGMENT, channels))
         found = ops.mean(self._below(self._bands(segments)), axis=0)
         away = ops.subtract(ops.convert_to_tensor(self.shares), self._aim)
         weighted = ops.divide(away, self._aim * (1.0 - self._aim))
-        loss = ops.mean(ops.stop_gradient(weighted) * found)
-        return loss, ops.stop_gradient(ops.mean(weighted * away)), ops.stop_gradient(found)
+        loss = ops.mean(ops.sum(ops.stop_gradient(weighted) * found, axis=0))
+        return loss, ops.stop_gradient(ops.mean(ops.sum(weighted * away, axis=0))), ops.stop_gradient(found)
 
     def follow(self, found: Tensor) -> None:
         """Move the running shares by one batch.

@@ -84,6 +84,7 @@ def mel_levels(
     one_side = (to_bands @ basis).reshape(places, frames // places, bands, channels).mean(axis=1)
     constant = ops.convert_to_numpy(level2.mean).reshape(frames, -1) @ to_bands.T
     constant = constant.reshape(places, frames // places, bands).mean(axis=1)
+    constant = constant + filters @ (weights[:, 0] * ops.convert_to_numpy(level1.mean))
     levels = np.einsum("pbc,ms->scpbm", one_side, mixing).reshape(2 * channels, -1)
     offset = (constant[..., None] * mixing.sum(axis=1)).reshape(-1)
     levels, offset = of_gan_latents(levels, offset, statistics, mid_side)

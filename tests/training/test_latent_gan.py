@@ -241,7 +241,7 @@ def test_both_backends_train_with_the_same_losses(tmp_path):
 @pytest.mark.slow
 def test_the_parts_that_know_gradients_pass_their_tests_on_torch():
     pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'musika[torch]'")
-    names = ("autodiff", "penalty", "ema", "adversarial", "moments", "rises", "joints", "spectral_critic")
+    names = ("autodiff", "penalty", "ema", "adversarial", "moments", "rises", "joints", "levels", "spectral_critic")
     files = [f"tests/training/test_{name}.py" for name in names]
     environment = {**os.environ, "KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
@@ -258,6 +258,7 @@ import keras
 import numpy as np
 from musika.training.batches import BatchStream
 from musika.training.gan_networks import build_gan
+from musika.training.levels import BandLevels
 from musika.training.rises import LevelChanges
 from musika.training.spectral_critic import LatentSpectrogram
 from toy_gan import toy_batches, toy_config, toy_latents
@@ -267,9 +268,11 @@ for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["
         joints = np.random.default_rng(3).standard_normal((2, 8, 4)).astype("float32")
         changes = LevelChanges(joints, np.zeros(4, "float32"), 2)
         bands = LatentSpectrogram(np.random.default_rng(4).standard_normal((8, 4 * 96)).astype("float32"), np.zeros(4 * 96, "float32"))
-        weights = dict.fromkeys(("moments", "joint_matching", "rise_matching", "spectral_critic"), 0.5)
+        weights = dict.fromkeys(("moments", "joint_matching", "rise_matching", "level_matching", "spectral_critic"), 0.5)
         config = toy_config(**weights, critic_joints=2, spectral_penalty_every=1)
-        gan = build_gan(config, music=[toy_latents()], joints=joints, level_changes=changes, spectrogram=bands)
+        loudness = BandLevels(np.eye(8, dtype="float32"), np.zeros(8, "float32"))
+        measured = dict(joints=joints, level_changes=changes, spectrogram=bands, band_levels=loudness)
+        gan = build_gan(config, music=[toy_latents()], **measured)
     batches = toy_batches(toy_config())
     kept = []
     class Record(keras.callbacks.Callback):
@@ -285,7 +288,7 @@ print("LOGS" + json.dumps(runs))
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute needs the TensorFlow backend")
 def test_two_copies_train_like_one():
     alone, together = run_script(DISTRIBUTED, "tensorflow")
-    assert {"joints", "moments", "rises", "real_spectral_score"} <= set(alone[-1])
+    assert {"joints", "levels", "moments", "rises", "real_spectral_score"} <= set(alone[-1])
     assert alone[-1]["joints"] > 0 and alone[-1]["rises"] > 0  # at first the running means are those of the music
     for one, other in zip(alone, together, strict=True):
         for name, value in one.items():
