@@ -120,6 +120,18 @@ def test_training_windows_lie_on_the_anchor_grid_of_pieces(name):
     assert starts == expected
 
 
+def test_training_draws_within_the_bound_of_its_config():
+    drawn = {}
+    for bound in (0.0, 1.5):
+        config = load_config("debug", {"generator_training": {"truncation": bound}})
+        windows = [training_coordinates(np.random.default_rng(seed), config, batch=8) for seed in range(20)]
+        drawn[bound] = np.abs(np.stack(windows))
+    assert drawn[0.0].max() > 2.5
+    assert 1.4 < drawn[1.5].max() <= 1.5
+    styles = drawn[1.5][..., config.generator.coordinate_channels :]
+    assert styles.std() < drawn[0.0][..., config.generator.coordinate_channels :].std()
+
+
 def test_training_needs_an_anchor_spacing_of_whole_patches():
     config = load_config("debug", {"generator": {"anchor_spacing": 200}})
     with pytest.raises(UserError, match="anchor_spacing must be a multiple of patch_latents"):
