@@ -4,7 +4,7 @@ Tracks begin softly, break down, leave their hats out; a generator whose latents
 still do none of this, and make music that is always on. So the distributions are compared: of the mean level of each
 mel band in a second, and of the logarithm of its deviation in it. What share of the music lies below some thresholds is
 known; the generator is told where its own running shares differ, most where the share is near nothing or all. The
-levels follow from the principal components of the compact codec, without decoding anything.
+levels follow from the principal components of the compact codec, in one frame of each step, without decoding anything.
 
 Source of the weights: Anderson and Darling 1952, "Asymptotic theory of certain 'goodness of fit' criteria based on
 stochastic processes".
@@ -22,7 +22,7 @@ from keras import ops
 from musika.autoencoder.codec import Codec
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
-from musika.training.linear_part import mel_levels
+from musika.training.linear_part import linear_part, mel_filters, of_gan_latents, scaled_basis
 from musika.training.running_means import RunningMeans, moved
 
 Tensor = Any
@@ -37,15 +37,18 @@ _CHUNK = 4096  # segments at a time
 
 @dataclass(frozen=True)
 class BandLevels:
-    """Levels of mel bands in nepers, the mean of both audio channels, as an affine function of latents.
+    """Levels of mel bands: of their power, so that a band is loud by its partials, not by what lies between them.
 
     Attributes:
-        matrix: Float32 `(2 * latent_channels, bands)`.
-        offset: What is added, `(bands,)`.
+        matrix: Float32 `(2 * latent_channels, bins)`: logarithms of amplitudes, the mean of both audio channels, in one
+            frame of a latent step, as an affine function of latents.
+        offset: What is added, `(bins,)`.
+        filters: How bins are summed to bands, `(bins, bands)`.
     """
 
     matrix: np.ndarray
     offset: np.ndarray
+    filters: np.ndarray
 
     def __call__(self, segments: Tensor, numbers: Any = ops) -> Tensor:
         """Find what is compared.
@@ -57,7 +60,9 @@ class BandLevels:
         Returns:
             For each segment the mean level of each band, then the logarithm of its deviation, `(segments, 2 * bands)`.
         """
-        levels = numbers.add(numbers.matmul(segments, self.matrix), self.offset)
+        amplitude = numbers.exp(numbers.add(numbers.matmul(segments, self.matrix), self.offset))
+        power = numbers.matmul(numbers.square(amplitude), self.filters)
+        levels = 0.5 * numbers.log(power)
         mean = numbers.mean(levels, axis=1, keepdims=True)
         variance = numbers.mean(numbers.square(levels - mean), axis=1)
         return numbers.concatenate([mean[:, 0], 0.5 * numbers.log(variance + _LEAST_VARIANCE)], axis=-1)
@@ -77,9 +82,17 @@ def measure_band_levels(codec: Codec, statistics: Normalisation | None, mid_side
     Raises:
         UserError: If the codec is not compact.
     """
-    mixing = np.array([[0.5, 0.5]])
-    matrix, offset = mel_levels(codec, "level_matching", _BANDS, 1, mixing, statistics, mid_side)
-    return BandLevels(matrix[:, 0, :, 0].astype(np.float32), offset[0, :, 0].astype(np.float32))
+    basis, level2, level1 = linear_part(codec, "level_matching")
+    middle = len(basis) // 2
+    weights = codec.networks["level1_decoder"].soft_floor.inverse_weights
+    to_bins = weights[:, None] * scaled_basis(level1)
+    filters = mel_filters(codec, _BANDS)
+    heard = filters.any(axis=0)
+    matrix = np.concatenate([(to_bins @ basis[middle]).T] * 2) / 2
+    mean = ops.convert_to_numpy(level2.mean).reshape(len(basis), -1)[middle]
+    offset = to_bins @ mean + weights * ops.convert_to_numpy(level1.mean)
+    matrix, offset = of_gan_latents(matrix[:, heard], offset[heard], statistics, mid_side)
+    return BandLevels(*(part.astype(np.float32) for part in (matrix, offset, filters[:, heard].T)))
 
 
 class LevelMatching(RunningMeans):

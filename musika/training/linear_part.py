@@ -44,52 +44,22 @@ def linear_part(codec: Codec, setting: str) -> tuple[np.ndarray, Components, Com
     return patches, level2, level1
 
 
-def mel_levels(
-    codec: Codec,
-    setting: str,
-    bands: int,
-    places: int,
-    mixing: np.ndarray,
-    statistics: Normalisation | None,
-    mid_side: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find mel bands in the linear part of what a codec decodes.
+def mel_filters(codec: Codec, bands: int) -> np.ndarray:
+    """Weights by which bins are averaged to mel bands up to 16 kHz.
 
     Args:
-        codec: A compact codec.
-        setting: The setting of ``generator_training`` that needs them, for the error.
-        bands: Their number, up to 16 kHz.
-        places: Of a latent step, over which frames are averaged; fewer if it has fewer frames.
-        mixing: What becomes of left and right, `(mixed, 2)`.
-        statistics: How the GAN's latents are normalised, if they are.
-        mid_side: Whether their channels are middle and side.
+        codec: The codec, for its sample rate and its transform.
+        bands: Their number.
 
     Returns:
-        Levels in nepers as an affine function of the latents that the GAN makes: matrix `(2 * latent_channels, places,
-        bands, mixed)` and what is added `(places, bands, mixed)`.
-
-    Raises:
-        UserError: If the codec is not compact.
+        `(bands, bins)`, rows that sum to 1.
     """
     from librosa.filters import mel
 
-    basis, level2, level1 = linear_part(codec, setting)
-    frames, _, channels = basis.shape
     highest = min(_HIGHEST_HZ, codec.sample_rate / 2)
-    filters = mel(sr=codec.sample_rate, n_fft=codec.config.spectral.fft_length, n_mels=bands, fmax=highest, norm=None)
-    filters = filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-6)
-    weights = codec.networks["level1_decoder"].soft_floor.inverse_weights[:, None]
-    to_bands = filters @ (weights * scaled_basis(level1))  # (bands, level1_channels)
-    places = min(places, frames)
-    one_side = (to_bands @ basis).reshape(places, frames // places, bands, channels).mean(axis=1)
-    constant = ops.convert_to_numpy(level2.mean).reshape(frames, -1) @ to_bands.T
-    constant = constant.reshape(places, frames // places, bands).mean(axis=1)
-    constant = constant + filters @ (weights[:, 0] * ops.convert_to_numpy(level1.mean))
-    levels = np.einsum("pbc,ms->scpbm", one_side, mixing).reshape(2 * channels, -1)
-    offset = (constant[..., None] * mixing.sum(axis=1)).reshape(-1)
-    levels, offset = of_gan_latents(levels, offset, statistics, mid_side)
-    shape = (places, bands, len(mixing))
-    return levels.reshape(-1, *shape), offset.reshape(shape)
+    length = codec.config.spectral.fft_length
+    filters = mel(sr=codec.sample_rate, n_fft=length, n_mels=bands, fmax=highest, norm=None)
+    return filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-6)
 
 
 def of_gan_latents(

@@ -23,7 +23,7 @@ from musika.autoencoder.codec import Codec
 from musika.data.crops import Normalisation
 from musika.gan.critic import SLOPE
 from musika.layers import HE_UNIFORM
-from musika.training.linear_part import mel_levels
+from musika.training.linear_part import linear_part, mel_filters, of_gan_latents, scaled_basis
 
 Tensor = Any
 
@@ -98,17 +98,28 @@ def measure_spectrogram(
     Raises:
         UserError: If the codec is not compact.
     """
-    mixing = np.array([[0.5, 0.5], [1.0, -1.0]])  # from left and right to their mean and their difference
-    levels, offset = mel_levels(codec, "spectral_critic", BANDS, _PLACES, mixing, statistics, mid_side)
+    basis, level2, level1 = linear_part(codec, "spectral_critic")
+    frames, _, channels = basis.shape
+    weights = codec.networks["level1_decoder"].soft_floor.inverse_weights[:, None]
+    to_bands = mel_filters(codec, BANDS) @ (weights * scaled_basis(level1))  # (bands, level1_channels)
+    places = min(_PLACES, frames)
+    one_side = (to_bands @ basis).reshape(places, frames // places, BANDS, channels).mean(axis=1)
+    constant = ops.convert_to_numpy(level2.mean).reshape(frames, -1) @ to_bands.T
+    constant = constant.reshape(places, frames // places, BANDS).mean(axis=1)
+    mixing = np.array([[0.5, 1.0], [0.5, -1.0]])  # from left and right to their mean and their difference
+    levels = np.einsum("pbc,sm->scpbm", one_side, mixing).reshape(2 * channels, -1)
+    offset = (constant[..., None] * mixing.sum(axis=0)).reshape(-1)
+    levels, offset = of_gan_latents(levels, offset, statistics, mid_side)
     some: list[np.ndarray] = []
     for sequence in sequences:
         some.append(sequence)
         if sum(map(len, some)) > _MOST_STEPS:
             break
-    heard = (np.tensordot(np.concatenate(some), levels, 1) + offset).reshape(-1, BANDS, 2)
+    heard = (np.concatenate(some) @ levels + offset).reshape(-1, BANDS, 2)
     scale = 1.0 / np.maximum(heard.std(axis=0), _LEAST_DEVIATION)
-    offset = (offset - heard.mean(axis=0)) * scale
-    return LatentSpectrogram(folded(levels * scale).astype(np.float32), folded(offset).astype(np.float32))
+    levels = levels.reshape(-1, places, BANDS, 2) * scale
+    offset = (offset.reshape(places, BANDS, 2) - heard.mean(axis=0)) * scale
+    return LatentSpectrogram(folded(levels).astype(np.float32), folded(offset).astype(np.float32))
 
 
 class SpectralCritic(keras.Model):

@@ -270,7 +270,7 @@ for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["
         bands = LatentSpectrogram(np.random.default_rng(4).standard_normal((8, 4 * 96)).astype("float32"), np.zeros(4 * 96, "float32"))
         weights = dict.fromkeys(("moments", "joint_matching", "rise_matching", "level_matching", "spectral_critic"), 0.5)
         config = toy_config(**weights, critic_joints=2, spectral_penalty_every=1)
-        loudness = BandLevels(np.eye(8, dtype="float32"), np.zeros(8, "float32"))
+        loudness = BandLevels(np.eye(8, dtype="float32"), np.zeros(8, "float32"), np.eye(8, dtype="float32"))
         measured = dict(joints=joints, level_changes=changes, spectrogram=bands, band_levels=loudness)
         gan = build_gan(config, music=[toy_latents()], **measured)
     batches = toy_batches(toy_config())
