@@ -8,9 +8,11 @@ import musika
 from musika.audio.spectral import analyse, synthesise
 from musika.audio.stereo import side_share_of_swing, swing_depth, swing_wave
 from musika.config import SpectralConfig
+from musika.corpus.tracks import render_track
 
 SPECTRAL = SpectralConfig(hop_length=512, fft_length=2048)
 BINS = SPECTRAL.bins
+BANDS = [slice(*edges) for edges in ((9, 37), (37, 93), (93, 186), (186, 465), (465, 744))]  # 200 Hz to 16 kHz
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,20 @@ def test_the_shipped_codec_keeps_one_channel_one_and_wide_noise_wide(noise):
     decoded = codec.decode(codec.encode(wide), samples=len(wide))
     left, right = (analyse(decoded[:, side], SPECTRAL) for side in range(2))
     assert side_share(left, right) > 0.15  # of noise that is another in each channel it is one half
+
+
+@pytest.mark.parametrize("kind", ["techno", "piano"])
+def test_the_shipped_codecs_are_as_loud_and_as_wide_as_practice_music(kind):
+    codec = musika.load(kind).codec
+    pieces = [render_track(kind, 77, index, 12.0).audio for index in range(4)]
+    heard = [codec.decode(codec.encode(piece), samples=len(piece)) for piece in pieces]
+    lacking = {}
+    for part, weights in (("middle", [0.5, 0.5]), ("side", [0.5, -0.5])):
+        spectra = [
+            np.concatenate([analyse(item @ np.float32(weights), SPECTRAL) for item in items])
+            for items in (pieces, heard)
+        ]
+        powers = [np.array([np.square(np.abs(part[:, band])).mean() for band in BANDS]) for part in spectra]
+        lacking[part] = 10 * np.log10(powers[0] / powers[1])
+    assert np.abs(lacking["middle"]).max() < 1.5
+    assert np.abs(lacking["side"]).max() < 4.0
