@@ -32,6 +32,7 @@ _SEGMENT = 12  # latent steps: 1.1 s
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)  # of the music below the thresholds
 _LEAST_WIDTH = 0.02  # nepers, of a threshold
 _LEAST_VARIANCE = 1e-3  # before the logarithm
+_LOUDEST = 20.0  # nepers: a generator at its beginning may make anything
 _CHUNK = 4096  # segments at a time
 
 
@@ -60,8 +61,8 @@ class BandLevels:
         Returns:
             For each segment the mean level of each band, then the logarithm of its deviation, `(segments, 2 * bands)`.
         """
-        amplitude = numbers.exp(numbers.add(numbers.matmul(segments, self.matrix), self.offset))
-        power = numbers.matmul(numbers.square(amplitude), self.filters)
+        bins = numbers.add(numbers.matmul(segments, self.matrix), self.offset)
+        power = numbers.matmul(numbers.exp(2.0 * numbers.clip(bins, -_LOUDEST, _LOUDEST)), self.filters)
         levels = 0.5 * numbers.log(power)
         mean = numbers.mean(levels, axis=1, keepdims=True)
         variance = numbers.mean(numbers.square(levels - mean), axis=1)

@@ -97,6 +97,12 @@ def test_what_is_always_on_learns_to_be_silent_as_often_as_music(matching, short
     assert depth == pytest.approx(4.0, abs=0.5)
 
 
+def test_wild_latents_stay_finite(matching):
+    for size in (1e4, -1e4):
+        loss, distance, found = matching(np.full((1, 24, BANDS), size, "float32"))
+        assert np.isfinite([float(loss), float(distance)]).all() and np.isfinite(numbers(found)).all()
+
+
 def test_a_training_with_it_goes_on():
     config = toy_config(level_matching=1.0)
     bands = BandLevels(np.eye(8, dtype="float32"), np.zeros(8, "float32"), np.eye(8, dtype="float32"))
