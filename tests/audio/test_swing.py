@@ -79,6 +79,7 @@ def test_the_shipped_codec_keeps_one_channel_one_and_wide_noise_wide(noise):
     assert side_share(left, right) > 0.15  # of noise that is another in each channel it is one half
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["techno", "piano"])
 def test_the_shipped_codecs_are_as_loud_and_as_wide_as_practice_music(kind):
     codec = musika.load(kind).codec

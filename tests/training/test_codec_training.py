@@ -352,44 +352,30 @@ def test_a_codec_that_goes_on_with_other_music_raises_its_ceiling_where_that_is_
     np.testing.assert_allclose(second.networks["level1_decoder"].limit(), np.maximum(known, needed), atol=1e-5)
 
 
-def heard(trainer, music):
-    """What the codec makes of int16 music, `(samples, 2)`."""
-    codec = Codec(trainer.config, trainer.networks)
-    return codec.decode(codec.encode(music / np.float32(32768)), samples=len(music))
-
-
-def test_decoded_sound_is_as_wide_as_its_music_and_one_channel_twice_stays_one(data, tmp_path):
+def test_decoded_sound_is_as_wide_and_as_loud_as_its_music_and_one_channel_twice_stays_one(data, tmp_path):
     trainer, _ = run_phases(load_config("compact", COMPACT), data, tmp_path / "run")
     match = trainer.networks["level1_decoder"].match
-    wide = (4000 * np.random.default_rng(0).standard_normal((44_100, 2))).astype(np.int16)
+    codec = Codec(trainer.config, trainer.networks)
+    music = (4000 * np.random.default_rng(0).standard_normal((44_100, 2))).astype(np.int16)
+    sound = music / np.float32(32768)
+    latents = codec.encode(sound)
 
-    def side_by_middle():
-        """Power of the side by that of the middle; 1 in the music."""
-        middle, side = (heard(trainer, wide) @ np.array([0.5, sign * 0.5]) for sign in (1, -1))
-        return np.square(side).sum() / np.square(middle).sum()
+    def heard():
+        """The power of the side by that of the middle, 1 in the music, and by how many dB bins are too quiet."""
+        decoded = codec.decode(latents, samples=len(sound))
+        middle, side = (np.square(decoded @ np.array([0.5, sign * 0.5])).sum() for sign in (1, -1))
+        spectra = (analyse(part, trainer.config.spectral) for part in (sound, decoded))
+        powers = (uniform_filter1d(np.square(np.abs(part)).mean(axis=(0, 1)), 25)[12:-12] for part in spectra)
+        return side / middle, 10 * np.subtract(*map(np.log10, powers))
 
-    assert side_by_middle() < 0.02  # decoded alone they come out alike
-    measure_match(trainer.networks, trainer.config, [wide])
-    assert 0.25 < side_by_middle() < 1.2
-    measure_match(trainer.networks, trainer.config, [np.repeat(wide[:, :1], 2, axis=1)])
-    assert not ops.convert_to_numpy(match)[1:].any()
-
-
-def test_decoded_sound_is_made_louder_where_it_is_too_quiet(data, tmp_path):
-    trainer, _ = run_phases(load_config("compact", COMPACT), data, tmp_path / "run")
-    decoder = trainer.networks["level1_decoder"]
-    music = (4000 * np.random.default_rng(0).standard_normal((88_200, 2))).astype(np.int16)
-
-    def lacking():
-        """By how many dB the bins of what is heard are too quiet."""
-        pair = (music / np.float32(32768), heard(trainer, music))
-        powers = (np.square(np.abs(analyse(part, trainer.config.spectral))).mean(axis=(0, 1)) for part in pair)
-        return 10 * np.subtract(*(np.log10(uniform_filter1d(power, 25))[12:-12] for power in powers))
-
-    decoder.match.assign(0 * ops.convert_to_numpy(decoder.match))
-    before = lacking()
+    match.assign(0 * ops.convert_to_numpy(match))
+    narrow, before = heard()
+    assert narrow < 0.02  # decoded alone they come out alike
     assert before.mean() > 3.0  # phases that are not trained cancel each other, and logarithms of noise are low
     measure_match(trainer.networks, trainer.config, [music])
-    after = lacking()
+    wide, after = heard()
+    assert 0.25 < wide < 1.2
     assert (after < before - 3.0)[before > 6.0].mean() > 0.9
     assert np.abs(after).mean() < 0.5 * np.abs(before).mean()
+    measure_match(trainer.networks, trainer.config, [np.repeat(music[:, :1], 2, axis=1)])
+    assert not ops.convert_to_numpy(match)[1:].any()

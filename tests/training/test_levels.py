@@ -92,7 +92,7 @@ def test_what_is_always_on_learns_to_be_silent_as_often_as_music(matching, short
     def make(depth):
         return keras.ops.subtract(always, keras.ops.multiply(depth, silent))
 
-    depth, seen = descend(Windows(), make, real, start=1.0, rate=1.0, steps=300)
+    depth, seen = descend(Windows(), make, real, start=1.0, rate=2.5, steps=100)
     assert max(seen) > 10 * seen[-1]
     assert depth == pytest.approx(4.0, abs=0.5)
 
