@@ -22,7 +22,7 @@ from keras import ops
 from musika.autoencoder.codec import Codec
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
-from musika.training.linear_part import linear_part, mel_filters, of_gan_latents, scaled_basis
+from musika.training.linear_part import bin_levels, mel_filters
 from musika.training.running_means import RunningMeans, moved
 
 Tensor = Any
@@ -83,17 +83,10 @@ def measure_band_levels(codec: Codec, statistics: Normalisation | None, mid_side
     Raises:
         UserError: If the codec is not compact.
     """
-    basis, level2, level1 = linear_part(codec, "level_matching")
-    middle = len(basis) // 2
-    weights = codec.networks["level1_decoder"].soft_floor.inverse_weights
-    to_bins = weights[:, None] * scaled_basis(level1)
     filters = mel_filters(codec, _BANDS)
-    heard = filters.any(axis=0)
-    matrix = np.concatenate([(to_bins @ basis[middle]).T] * 2) / 2
-    mean = ops.convert_to_numpy(level2.mean).reshape(len(basis), -1)[middle]
-    offset = to_bins @ mean + weights * ops.convert_to_numpy(level1.mean)
-    matrix, offset = of_gan_latents(matrix[:, heard], offset[heard], statistics, mid_side)
-    return BandLevels(*(part.astype(np.float32) for part in (matrix, offset, filters[:, heard].T)))
+    heard, middle = filters.max(axis=0) > 0, codec.config.codec.frames_per_latent // 2
+    matrices, offsets = bin_levels(codec, "level_matching", heard, [middle], statistics, mid_side)
+    return BandLevels(*(part.astype(np.float32) for part in (matrices[0], offsets[0], filters[:, heard].T)))
 
 
 class LevelMatching(RunningMeans):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 
@@ -60,6 +62,40 @@ def mel_filters(codec: Codec, bands: int) -> np.ndarray:
     length = codec.config.spectral.fft_length
     filters = mel(sr=codec.sample_rate, n_fft=length, n_mels=bands, fmax=highest, norm=None)
     return filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-6)
+
+
+def bin_levels(
+    codec: Codec,
+    setting: str,
+    bins: np.ndarray,
+    frames: Sequence[int],
+    statistics: Normalisation | None,
+    mid_side: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the levels of some bins in some frames of a latent step, the mean of both audio channels.
+
+    Args:
+        codec: A compact codec.
+        setting: The setting of ``generator_training`` that needs them, for the error.
+        bins: Which bins, a mask `(all bins,)`.
+        frames: Which frames of a step.
+        statistics: How the GAN's latents are normalised, if they are.
+        mid_side: Whether their channels are middle and side.
+
+    Returns:
+        Logarithms of soft-floored, emphasised amplitudes as affine functions of the latents that the GAN makes: a
+        matrix for each frame `(frames, 2 * latent_channels, bins)`, and what is added `(frames, bins)`.
+
+    Raises:
+        UserError: If the codec is not compact.
+    """
+    basis, level2, level1 = linear_part(codec, setting)
+    weights = codec.networks["level1_decoder"].soft_floor.inverse_weights[bins]
+    to_bins = weights[:, None] * scaled_basis(level1)[bins]
+    means = ops.convert_to_numpy(level2.mean).reshape(len(basis), -1)[list(frames)] @ to_bins.T
+    means = means + weights * ops.convert_to_numpy(level1.mean)[bins]
+    levels = np.stack([np.concatenate([(to_bins @ basis[frame]).T] * 2) / 2 for frame in frames])
+    return of_gan_latents(levels, means, statistics, mid_side)
 
 
 def of_gan_latents(

@@ -19,7 +19,7 @@ from musika.autoencoder.codec import Codec
 from musika.autoencoder.soft_floor import bin_frequencies
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
-from musika.training.linear_part import linear_part, of_gan_latents, scaled_basis
+from musika.training.linear_part import bin_levels
 from musika.training.running_means import RunningMeans, moved, told_windows
 
 Tensor = Any
@@ -77,18 +77,11 @@ def measure_level_changes(codec: Codec, statistics: Normalisation | None, mid_si
     Raises:
         UserError: If the codec is not compact.
     """
-    basis, level2, level1 = linear_part(codec, "rise_matching")
-    frames = len(basis)
     frequency = bin_frequencies(codec.config)
     chosen = (frequency >= _LOWEST_HZ) & (frequency <= _HIGHEST_HZ)
     chosen &= (frequency <= _RESOLVED_HZ) | (np.arange(len(frequency)) % 3 == 0)
-    weights = codec.networks["level1_decoder"].soft_floor.inverse_weights[chosen, None]
-    to_bins = weights * scaled_basis(level1)[chosen]
-    mean = ops.convert_to_numpy(level2.mean).reshape(frames, -1)
-    places = np.arange(_PLACES) * frames // _PLACES
-    levels = np.stack([np.concatenate([(to_bins @ basis[place]).T] * 2) / 2 for place in places])
-    means = np.stack([to_bins @ mean[place] for place in places])
-    levels, means = of_gan_latents(levels, means, statistics, mid_side)
+    places = [place * codec.config.codec.frames_per_latent // _PLACES for place in range(_PLACES)]
+    levels, means = bin_levels(codec, "rise_matching", chosen, places, statistics, mid_side)
     nothing = np.zeros_like(levels[0])
     offset = np.roll(means, -1, axis=0) - means
     here = np.concatenate([*(levels[1:] - levels[:-1]), -levels[-1]], axis=-1)
