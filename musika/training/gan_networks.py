@@ -22,6 +22,7 @@ from musika.training.latent_gan import LatentGan
 from musika.training.levels import BandLevels, LevelMatching, measure_band_levels
 from musika.training.moments import MomentMatching
 from musika.training.rises import LevelChanges, RiseMatching, measure_level_changes
+from musika.training.running_means import RunningMeans
 from musika.training.spectral_critic import LatentSpectrogram, SpectralCritic, measure_spectrogram
 from musika.training.take_over import take_over_weights
 from musika.upstream import TRAINING_WEIGHTS
@@ -119,33 +120,18 @@ def build_gan(
         _load_start(generator, critic, auxiliary, start)
         _load_spectral_critic(spectral_critic, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
-    moments = None
-    if settings.moments > 0 and music:
-        moments = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
-    joint_matching = rise_matching = level_matching = None
+    matchings: dict[str, RunningMeans] = {}
     told = bool(config.generator.controls)
+    if settings.moments > 0 and music:
+        matchings["moments"] = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
     if settings.joint_matching > 0 and joints is not None and music:
-        joint_matching = JointMatching(music, joints, told)
+        matchings["joint_matching"] = JointMatching(music, joints, told)
     if settings.rise_matching > 0 and level_changes is not None and music:
-        rise_matching = RiseMatching(music, level_changes, settings.instance_noise, told)
+        matchings["rise_matching"] = RiseMatching(music, level_changes, settings.instance_noise, told)
     if settings.level_matching > 0 and band_levels is not None and music:
-        level_matching = LevelMatching(music, band_levels)
+        matchings["level_matching"] = LevelMatching(music, band_levels)
     xla = xla and replicas() == 1
-    return LatentGan(
-        generator,
-        critic,
-        average,
-        settings,
-        xla,
-        auxiliary,
-        distance,
-        joints,
-        moments,
-        joint_matching,
-        rise_matching,
-        level_matching,
-        spectral_critic,
-    )
+    return LatentGan(generator, critic, average, settings, xla, auxiliary, distance, joints, matchings, spectral_critic)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:

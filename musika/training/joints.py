@@ -149,6 +149,11 @@ class JointMatching(RunningMeans):
         loss = ops.mean(ops.stop_gradient(away / running[1]) * here)
         return loss, ops.stop_gradient(ops.mean(ops.square(away))), ops.stop_gradient(ops.stack([here, there]))
 
+    def compare(self, made: Tensor, fake: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class it comes from; it looks at what the critic is shown."""
+        shown = batch["real_mask"] * batch["fake_mask"] if "fake_mask" in batch else None
+        return self(fake, batch["real"], batch.get("conditions"), shown)
+
     def follow(self, found: Tensor) -> None:
         """Move the running means by one batch.
 

@@ -30,11 +30,9 @@ from musika.training.autodiff import (
     without_gradients,
 )
 from musika.training.ema import ema_decay, update_average
-from musika.training.joints import JointMatching, with_joints
-from musika.training.levels import LevelMatching
-from musika.training.moments import MomentMatching
+from musika.training.joints import with_joints
 from musika.training.penalty import next_factor, squared_slope
-from musika.training.rises import RiseMatching
+from musika.training.running_means import RunningMeans
 from musika.training.spectral_critic import SpectralCritic
 
 Tensor = Any
@@ -72,6 +70,11 @@ def join_patches(patches: Tensor) -> Tensor:
     return ops.concatenate([patches[:count], patches[count:]], axis=1)
 
 
+def _seen(matching: str) -> str:
+    """The name, among a step's scalars, of what a matching is to follow: an array, taken out again."""
+    return f"{matching}_seen"
+
+
 class LatentGan(keras.Model):
     """Generator, critic and averaged generator, trained together by ``fit``.
 
@@ -86,10 +89,8 @@ class LatentGan(keras.Model):
         critic: The trained critic.
         average: The averaged generator.
         auxiliary: Hears controls in latents; None when the settings have no control loss.
-        moments: Compares mean and covariance with the training music's; None when the settings give them no weight.
-        joint_matching: Compares how steps meet with how they do in the training music; likewise.
-        rise_matching: Compares how little grows louder where music is calm; likewise.
-        level_matching: Compares how often each band is how loud; likewise.
+        matchings: What compares generated latents with the training music's, by the name that its weight has in the
+            settings.
         spectral_critic: Judges the spectrogram that latents stand for; None when the settings give it no weight.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
@@ -105,10 +106,7 @@ class LatentGan(keras.Model):
         auxiliary: keras.Model | None = None,
         control_distance: ControlDistance | None = None,
         joints: np.ndarray | None = None,
-        moments: MomentMatching | None = None,
-        joint_matching: JointMatching | None = None,
-        rise_matching: RiseMatching | None = None,
-        level_matching: LevelMatching | None = None,
+        matchings: dict[str, RunningMeans] | None = None,
         spectral_critic: SpectralCritic | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
@@ -122,10 +120,8 @@ class LatentGan(keras.Model):
             auxiliary: Built by ``build_auxiliary``, for a control loss.
             control_distance: What it learns by, and the generator by it.
             joints: From ``measure_joints``, for a critic that is shown them.
-            moments: Made from the training latents, for a generator that is told of their moments.
-            joint_matching: Likewise, for one that is told how evenly their steps meet.
-            rise_matching: Likewise, for one that is told what grows louder though nothing begins.
-            level_matching: Likewise, for one that is told how often each band is how loud.
+            matchings: Made from the training latents, for a generator that is told how its own differ: by the names of
+                their weights in the settings.
             spectral_critic: A second critic.
         """
         super().__init__(name="latent_gan")
@@ -133,10 +129,7 @@ class LatentGan(keras.Model):
         self.auxiliary: Any = auxiliary
         self._control_distance: Any = control_distance
         self._joints = joints
-        self.moments: Any = moments
-        self.joint_matching: Any = joint_matching
-        self.rise_matching: Any = rise_matching
-        self.level_matching: Any = level_matching
+        self.matchings: Any = dict(matchings or {})
         self.spectral_critic: Any = spectral_critic
         self.settings = settings
         self.penalty_factor = self.add_weight(
@@ -161,16 +154,15 @@ class LatentGan(keras.Model):
     @property
     def networks(self) -> dict[str, keras.Model]:
         """The networks by the names that they are saved under."""
-        networks = {"generator": self.generator, "critic": self.critic, "average": self.average}
-        others = {
+        networks = {
+            "generator": self.generator,
+            "critic": self.critic,
+            "average": self.average,
             "auxiliary": self.auxiliary,
-            "moments": self.moments,
-            "joint_matching": self.joint_matching,
-            "rise_matching": self.rise_matching,
-            "level_matching": self.level_matching,
+            **self.matchings,
             "spectral_critic": self.spectral_critic,
         }
-        return networks | {name: network for name, network in others.items() if network is not None}
+        return {name: network for name, network in networks.items() if network is not None}
 
     @property
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
@@ -234,15 +226,8 @@ class LatentGan(keras.Model):
             toward_critic = [gradient * open_gate for gradient in toward_critic]
         apply_gradients(self.generator_optimizer, toward_critic, self.generator.trainable_variables)
         without_gradients(lambda: self._move_averages(real_logs["real_score"], fake_logs["fake_score"]))
-        followers = {
-            "moments": self.moments,
-            "joints": self.joint_matching,
-            "rises": self.rise_matching,
-            "levels": self.level_matching,
-        }
-        for name, matching in followers.items():
-            if matching is not None:
-                without_gradients(functools.partial(matching.follow, fake_logs.pop(f"{name}_seen")))
+        for name, matching in self.matchings.items():
+            without_gradients(functools.partial(matching.follow, fake_logs.pop(_seen(name))))
         if self.spectral_critic is not None:
             seen = (spectral_logs["real_spectral_score"], fake_logs["fake_spectral_score"])
             without_gradients(lambda: self._move_factor(self.spectral_critic.penalty_factor, *seen))
@@ -317,25 +302,9 @@ class LatentGan(keras.Model):
                     self.auxiliary(fake, training=True), batch["conditions"]
                 )
                 toward_critic = toward_critic + self.settings.control_loss * logs["control_generated"]
-            if self.moments is not None:
-                distance, logs["moments"] = self.moments(made)
-                toward_critic = toward_critic + self.settings.moments * distance
-                logs["moments_seen"] = made  # for the running moments; not a scalar
-            if self.joint_matching is not None:
-                shown = batch["real_mask"] * batch["fake_mask"] if "fake_mask" in batch else None
-                told = batch.get("conditions")
-                distance, logs["joints"], found = self.joint_matching(fake, batch["real"], told, shown)
-                toward_critic = toward_critic + self.settings.joint_matching * distance
-                logs["joints_seen"] = found  # likewise
-            if self.rise_matching is not None:
-                told, shown = batch.get("conditions"), batch.get("real_mask")
-                distance, logs["rises"], found = self.rise_matching(made, batch["real"], told, shown)
-                toward_critic = toward_critic + self.settings.rise_matching * distance
-                logs["rises_seen"] = found  # likewise
-            if self.level_matching is not None:
-                distance, logs["levels"], found = self.level_matching(made)
-                toward_critic = toward_critic + self.settings.level_matching * distance
-                logs["levels_seen"] = found  # likewise
+            for name, matching in self.matchings.items():
+                distance, logs[name], logs[_seen(name)] = matching.compare(made, fake, batch)
+                toward_critic = toward_critic + getattr(self.settings, name) * distance
             losses = [0.5 * fake_hinge(scores), toward_critic]
             if self.spectral_critic is not None:
                 scores = self.spectral_critic(self.spectral_critic.seen(fake), training=True)

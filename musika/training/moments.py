@@ -98,7 +98,7 @@ class MomentMatching(RunningMeans):
         """The same `(3, channels)` with left and right exchanged."""
         return (means[:, None] @ self._swap)[:, 0]
 
-    def call(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+    def call(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compare generated windows, and the running moments, with the training music.
 
         Args:
@@ -106,14 +106,14 @@ class MomentMatching(RunningMeans):
 
         Returns:
             The loss: half the mean squared distance of deviations, means and sizes to their images, which are
-            constants; and the Fréchet distance of the running moments, the sum of those of the three.
+            constants; the Fréchet distance of the running moments, the sum of those of the three; and the windows.
         """
         maps, distance = self._transport()
         means, loss = ops.convert_to_tensor(self.means), ops.zeros(())
         for index, part in enumerate(_parts(windows)):
             image = ops.add(ops.matmul(part - means[index], maps[index]), self._mean[index])
             loss = loss + 0.5 * ops.mean(ops.sum(ops.square(part - ops.stop_gradient(image)), axis=-1))
-        return loss, distance
+        return loss, distance, windows
 
     def _transport(self) -> tuple[Tensor, Tensor]:
         """The maps of the three parts onto the training music's, `(3, channels, channels)`, and the distance."""

@@ -165,6 +165,10 @@ class RiseMatching(RunningMeans):
         found = ops.where(count > 0, found, running)
         return loss, ops.stop_gradient(ops.mean(ops.square(away))), ops.stop_gradient(found)
 
+    def compare(self, made: Tensor, fake: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class it comes from."""
+        return self(made, batch["real"], batch.get("conditions"), batch.get("real_mask"))
+
     def follow(self, found: Tensor) -> None:
         """Move the running mean by one batch.
 

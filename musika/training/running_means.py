@@ -14,7 +14,32 @@ DECAY = 0.99  # of running means: those of the last hundred batches
 
 
 class RunningMeans(keras.Model):
-    """A part of a training's losses that remembers means over the last batches."""
+    """A part of a training's losses that remembers means over the last batches: a matching.
+
+    It compares what the generator makes with the training music. A call gives the loss, a distance that says how far
+    the running means are from the music's, and what its method ``follow`` is to move them by.
+    """
+
+    def compare(self, made: Tensor, fake: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Call it on what it looks at of a training step.
+
+        Args:
+            made: Generated windows, `(batch, window, channels)`.
+            fake: The same as the critic is shown them, with their noise and what is cut out.
+            batch: The step's batch, see `musika.training.latent_gan.LatentGan`.
+
+        Returns:
+            What the call gives; here that of the generated windows alone.
+        """
+        return self(made)
+
+    def follow(self, found: Tensor) -> None:
+        """Move the running means by one batch.
+
+        Args:
+            found: The third of what a call gives.
+        """
+        raise NotImplementedError
 
     def _running(self, name: str, initial: np.ndarray) -> keras.Variable:
         """A variable that the optimiser leaves alone."""

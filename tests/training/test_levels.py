@@ -107,7 +107,7 @@ def test_a_training_with_it_goes_on():
     config = toy_config(level_matching=1.0)
     bands = BandLevels(np.eye(8, dtype="float32"), np.zeros(8, "float32"), np.eye(8, dtype="float32"))
     gan = build_gan(config, music=[toy_latents()], band_levels=bands)
-    before = numbers(gan.level_matching.shares.value)
+    before = numbers(gan.matchings["level_matching"].shares.value)
     logs = gan.train_step((toy_batches(config).batch(0),))
-    assert "levels" in logs and "levels_seen" not in logs
-    assert not np.array_equal(numbers(gan.level_matching.shares.value), before)
+    assert "level_matching" in logs and "level_matching_seen" not in logs
+    assert not np.array_equal(numbers(gan.matchings["level_matching"].shares.value), before)
