@@ -13,7 +13,7 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.curves import BY_SEED, Curve, PeriodicCurve, PointCurve, make_curve, points_curve
-from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since, value_at_place
+from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since, value_of_share
 from musika.gan.coordinates import counter_generator
 from musika.settings import Config, ControlConfig
 
@@ -27,11 +27,12 @@ _SILENT = 0.07
 _JITTER = 0.08
 _LOOK_BACK = 8.0  # places behind which an onset is forgotten
 # What a piece draws for itself of a control that may change all the time goes to and fro, as it does in practice music,
-# only slower: turning points lie on either side of the learned range's middle, so far out and so many seconds apart.
+# only slower. Turning points lie on either side of the median, where so small a share of the music is farther out, so
+# that a piece has every value about as often as the music, and so many seconds apart.
 _TURNS = 48  # then it begins anew
-_TURN_PLACES = (0.4, 0.95)
+_TURN_SHARES = (0.0, 0.06)
 _TURN_SECONDS = (10.0, 25.0)
-_LEG_POINTS = 8  # between two of them, so that it goes evenly on the control's own scale
+_LEG_POINTS = 16  # between two of them, so that it goes evenly on the control's own scale
 _MOST_TIMES = 10.0  # a value so many times the learned range's end is no tempo or density at all
 
 
@@ -240,13 +241,13 @@ def drawn_value(control: ControlConfig, seed: int) -> float:
         seed: The piece's seed.
 
     Returns:
-        A value in the middle nine tenths of the learned range, a whole number where the range is wide; of a class, its
+        A value in the middle nine tenths of what the music has, a whole number where the range is wide; of a class, its
         number.
     """
     random = counter_generator(seed, STREAM_CONTROL, zlib.crc32(control.name.encode()))
     if control.classes:
         return float(random.integers(len(control.classes)))
-    value = value_at_place(control, random.uniform(-0.9, 0.9))
+    value = value_of_share(control, random.uniform(0.05, 0.95))
     return float(round(value)) if control.high - control.low >= 20 else value
 
 
@@ -269,12 +270,13 @@ def drawn_curve(control: ControlConfig, seed: int) -> Curve:
     if control.per != "step" or control.clock or control.classes:
         return _constant(control, seed)
     random = counter_generator(seed, STREAM_CONTROL, zlib.crc32(control.name.encode()))
-    sides = np.where((np.arange(_TURNS) + random.integers(2)) % 2, 1.0, -1.0)
-    places = sides * random.uniform(*_TURN_PLACES, _TURNS)
+    high = (np.arange(_TURNS) + random.integers(2)) % 2 == 1
+    shares = random.uniform(*_TURN_SHARES, _TURNS)
+    shares = np.where(high, 1.0 - shares, shares)
     times = np.concatenate([[0.0], random.uniform(*_TURN_SECONDS, _TURNS).cumsum()])
     fine = np.interp(np.arange(_TURNS * _LEG_POINTS + 1) / _LEG_POINTS, np.arange(_TURNS + 1), times)
-    way = np.interp(fine, times, np.append(places, places[0]))
-    values = np.array([value_at_place(control, place) for place in way])
+    way = np.interp(fine, times, np.append(shares, shares[0]))
+    values = np.array([value_of_share(control, share) for share in way])
     return PeriodicCurve(PointCurve(fine, values))
 
 

@@ -138,6 +138,8 @@ class ControlConfig:
         drop: Share of the training examples in which it is left out, so that music can be made without it.
         drawn: Whether a piece that is not told its value draws one from its seed, within the learned range; where it
             may change from step to step, and is no clock, a curve that goes to and fro in it.
+        quantiles: Its values in the training music, from the least to the greatest, at evenly spaced shares of the
+            time: what is drawn is drawn as often as music has it. Training measures them, where it is drawn.
     """
 
     name: str = ""
@@ -155,6 +157,7 @@ class ControlConfig:
     decays: tuple[float, ...] = ()
     drop: float = 0.15
     drawn: bool = False
+    quantiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def test_one_entry_and_one_function_make_a_control(tmp_path, monkeypatch, capsys
         soundfile.write(tmp_path / "music" / f"{index}.wav", audio, 44100)
 
     settings = dataclasses.asdict(toy_config(steps=2, normalise=True))
-    settings["generator"]["controls"] = [{"name": "peak", "low": 0.1, "high": 1.0, "drop": 0.2}]  # the one entry
+    entry = {"name": "peak", "low": 0.1, "high": 1.0, "drop": 0.2, "drawn": True}
+    settings["generator"]["controls"] = [entry]  # the one entry
     (tmp_path / "mine.yaml").write_text(json.dumps(settings, default=list))
     config = toy_config()
     save_preset(tmp_path / "codec", config, random_preset(config).codec, measure_precision=False)
@@ -47,6 +48,9 @@ def test_one_entry_and_one_function_make_a_control(tmp_path, monkeypatch, capsys
 
     preset = load_preset(run)
     assert list(preset.controls) == ["peak"]
+    quantiles = preset.controls["peak"].quantiles
+    assert len(quantiles) == 21 and min(quantiles) >= 0.19 and max(quantiles) <= 0.91  # of the music, not of the range
+    assert 0.19 <= preset.piece(seed=1).controls.describe()["peak"] <= 0.91
     quiet, loud = (preset.piece(seed=1, peak=value).latents(0, 64) for value in (0.2, 0.9))
     assert not np.array_equal(quiet, loud)
     capsys.readouterr()

@@ -26,7 +26,7 @@ from musika.evaluation.intervals import generator as random_generator
 from musika.evaluation.neighbours import copying_score
 from musika.evaluation.report import table
 from musika.evaluation.sound import sound_measures
-from musika.gan.conditioning import value_at_place
+from musika.gan.conditioning import value_of_share
 
 if TYPE_CHECKING:
     from musika.evaluation.embeddings.base import Embedding
@@ -126,14 +126,15 @@ def real_clips(data: str, study: GeneratorStudy, sample_rate: int) -> tuple[list
 
 
 def draw_values(controls: dict[str, ControlConfig], study: GeneratorStudy) -> list[dict[str, Any]]:
-    """Draw values of controls over their learned ranges.
+    """Draw values of controls as often as the training music has them.
 
     Args:
         controls: The controls by name.
         study: What is measured; its seed decides.
 
     Returns:
-        Values by name for each piece: evenly drawn in the control's own scaling, classes alike.
+        Values by name for each piece; where quantiles are not known, evenly drawn over the learned range in the
+        control's own scaling, classes alike.
     """
     rng = random_generator(study.seed, 20)
     pieces = []
@@ -146,7 +147,7 @@ def draw_values(controls: dict[str, ControlConfig], study: GeneratorStudy) -> li
                     min(int((place + 1) / 2 * len(control.classes)), len(control.classes) - 1)
                 ]
             else:
-                values[name] = round(float(value_at_place(control, place)), 4)
+                values[name] = round(value_of_share(control, (place + 1) / 2), 4)
         pieces.append(values)
     return pieces
 

@@ -26,6 +26,7 @@ EVENT_PARTS = 4  # of a step, in each of which onsets are counted
 EVENT_COLUMNS = EVENT_PARTS + 1  # counts, flag
 _MOST_EVENTS = 2.0  # in a part; notes struck together are one onset
 _BEYOND = 1.5  # places outside the range are clipped here
+_QUANTILES = 21  # of a control in the training music: every twentieth
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,11 @@ def check_controls(controls: tuple[ControlConfig, ...]) -> None:
             )
         if not 0.0 <= control.drop <= 1.0:
             raise UserError(f"{where}: drop must be from 0 to 1. Received: drop={control.drop}")
+        if control.quantiles and (len(control.quantiles) < 2 or any(np.diff(control.quantiles) < 0)):
+            raise UserError(
+                f"{where}: quantiles must be two values or more that do not fall; training measures them."
+                f" Received: quantiles={list(control.quantiles)}"
+            )
 
 
 def control_columns(control: ControlConfig) -> int:
@@ -276,6 +282,46 @@ def without_unknown_bars(
         result.append(control)
         column += control_columns(control)
     return tuple(result)
+
+
+def with_quantiles(controls: tuple[ControlConfig, ...], conditions: Sequence[np.ndarray]) -> tuple[ControlConfig, ...]:
+    """Controls that know how often which of their values is met in the training music, where pieces draw them.
+
+    Args:
+        controls: The controls.
+        conditions: The channels of the training music, `(steps, columns)` each.
+
+    Returns:
+        The controls, with ``quantiles`` as they are in that music; those of which nothing is known there as they were.
+    """
+    result, column = [], 0
+    for control in controls:
+        if control.drawn and not control.classes:
+            flag = column + VALUE_COLUMNS - 1
+            places = np.concatenate([part[part[:, flag] > 0, column] for part in conditions])
+            if len(places):
+                found = np.quantile(np.clip(places, -1.0, 1.0), np.linspace(0.0, 1.0, _QUANTILES))
+                quantiles = tuple(float(f"{value_at_place(control, place):.4g}") for place in found)
+                control = dataclasses.replace(control, quantiles=quantiles)
+        result.append(control)
+        column += control_columns(control)
+    return tuple(result)
+
+
+def value_of_share(control: ControlConfig, share: float) -> float:
+    """The value that a share of the training music's time is below, on the control's own scale between quantiles.
+
+    Args:
+        control: The control.
+        share: From 0 to 1.
+
+    Returns:
+        The value; where quantiles are not known, as if all of the learned range were met equally often.
+    """
+    if not control.quantiles:
+        return value_at_place(control, 2.0 * share - 1.0)
+    places = place_in_range(control, np.array(control.quantiles))
+    return value_at_place(control, float(np.interp(share, np.linspace(0.0, 1.0, len(places)), places)))
 
 
 def drop_controls(rng: np.random.Generator, controls: tuple[ControlConfig, ...], count: int) -> np.ndarray:

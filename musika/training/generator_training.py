@@ -17,7 +17,7 @@ from musika.audio.stereo import to_mid_side
 from musika.checks import UserError, check_integer, check_number
 from musika.config import Config, GeneratorTrainingConfig, load_config
 from musika.data.crops import LatentCrops, LatentData, Normalisation, load_latent_data
-from musika.gan.conditioning import without_unknown_bars
+from musika.gan.conditioning import with_quantiles, without_unknown_bars
 from musika.gan.coordinates import LEAST_TRUNCATION
 from musika.presets import Preset, find_preset, load_preset
 from musika.training.batches import GanBatches
@@ -164,6 +164,7 @@ def train_generator(
         resolved = _new_config(config, codec_preset, start_preset, changes)
         latents = _load_data(data, codec_preset, resolved, say)
         controls = without_unknown_bars(resolved.generator.controls, latents.conditions)
+        controls = with_quantiles(controls, latents.conditions)
         resolved = dataclasses.replace(resolved, generator=dataclasses.replace(resolved.generator, controls=controls))
         run = Run.create(out, resolved, _run_settings(config, codec_preset, data, start_preset) | (notes or {}))
     statistics = _prepare(latents, run.config, codec_preset)

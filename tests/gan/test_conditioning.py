@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from musika.gan.conditioning import (
     encode_controls,
     place_in_range,
     value_at_place,
+    value_of_share,
+    with_quantiles,
     without_unknown_bars,
 )
 from musika.settings import ControlConfig
@@ -124,3 +128,34 @@ def test_decays_need_events_and_time():
         check_controls((ControlConfig("x", low=1, high=2, decays=(0.1,)),))
     with pytest.raises(UserError, match="decays must be seconds above 0"):
         check_controls((ControlConfig("x", low=1, high=2, events=True, decays=(0.0,)),))
+
+
+def test_quantiles_are_those_of_the_known_steps_within_the_range():
+    drawn = dataclasses.replace(DENSITY, drawn=True)
+    rng = np.random.default_rng(0)
+    tracks = [np.append(0.5 * 16.0 ** rng.beta(0.5, 1.0, 4000), np.nan), np.array([0.1, 20.0])]
+    conditions = [
+        encode_controls((TEMPO, drawn), {"note_density": ControlTrack(values)}, len(values)) for values in tracks
+    ]
+    tempo, density = with_quantiles((TEMPO, drawn), conditions)
+    assert tempo == TEMPO  # pieces do not draw it
+    assert density.quantiles[0] == 0.5 and density.quantiles[-1] == 8.0  # clipped to the learned range
+    expected = np.quantile(tracks[0][:-1], [0.25, 0.5, 0.75])
+    np.testing.assert_allclose([density.quantiles[index] for index in (5, 10, 15)], expected, rtol=0.01)
+    assert value_of_share(density, 0.5) == pytest.approx(expected[1], rel=0.01)
+    shares = [value_of_share(density, share) for share in np.linspace(0, 1, 200)]
+    assert np.all(np.diff(shares) >= 0)
+    check_controls((density,))
+
+
+def test_of_a_control_that_no_music_has_nothing_is_measured():
+    drawn = dataclasses.replace(TEMPO, drawn=True, quantiles=(100.0, 140.0))
+    assert with_quantiles((drawn,), [np.zeros((50, control_columns(drawn)), np.float32)]) == (drawn,)
+    assert value_of_share(drawn, 0.25) == pytest.approx(110.0)
+    assert value_of_share(dataclasses.replace(drawn, quantiles=()), 0.25) == pytest.approx(107.5)
+
+
+@pytest.mark.parametrize("quantiles", [(3.0,), (1.0, 3.0, 2.0)])
+def test_quantiles_that_are_none_are_refused(quantiles):
+    with pytest.raises(UserError, match="quantiles must be two values or more that do not fall"):
+        check_controls((dataclasses.replace(DENSITY, quantiles=quantiles),))
