@@ -67,6 +67,28 @@ def test_onsets_elsewhere_do_not_correlate(chord):
     assert measures.onset_correlation(moved, chord, RATE, 150, 16000) < 0.3
 
 
+def bass(phases, decay=3.0):
+    """A bass note every second, of partials at 45, 90 and 135 Hz."""
+    time = np.arange(6 * RATE) / RATE
+    partials = sum(
+        np.sin(2 * np.pi * 45 * (index + 1) * time + phase) / (index + 1) for index, phase in enumerate(phases)
+    )
+    return (0.3 * partials * np.exp(-decay * (time % 1.0))).astype(np.float32)
+
+
+def test_where_the_partials_of_a_bass_beat_is_an_onset_to_short_windows_only():
+    # Phases drift apart slowly, as those that are told from frame to frame do; notes begin where they did.
+    time = np.arange(6 * RATE) / RATE
+    drift = 1.5 * np.cumsum(np.random.default_rng(0).standard_normal((3, 12)), axis=1)
+    phases = [np.interp(time, np.linspace(0, 6, 12), row) for row in drift]
+    steady, drifting = bass((0, 0, 0)), bass(phases)
+    short = measures.onset_correlation(drifting, steady, RATE, 0, 150)
+    long = measures.onset_correlation(drifting, steady, RATE, 0, 150, measures.BASS_WINDOW)
+    assert short < 0.8 < 0.9 < long
+    late = np.roll(steady, RATE // 3)
+    assert measures.onset_correlation(late, steady, RATE, 0, 150, measures.BASS_WINDOW) < 0.3
+
+
 def test_clicks_at_block_borders_show_in_the_flux():
     audio = 0.01 * noise(10 * 4096)
     assert measures.border_flux(audio, 4096, 1000) == pytest.approx(1, abs=0.1)
