@@ -156,7 +156,9 @@ class Path:
                 result[on_way] = np.concatenate(turned, axis=1)
         return result
 
-    def coordinates(self, config: Config, start_step: int, steps: int, truncation: float | None) -> np.ndarray:
+    def coordinates(
+        self, config: Config, start_step: int, steps: int, truncation: float | None, place: int | None = None
+    ) -> np.ndarray:
         """The coordinates of any stretch of a piece on this path. See `musika.gan.coordinates.coordinates`.
 
         Args:
@@ -164,15 +166,18 @@ class Path:
             start_step: First latent step; may be negative.
             steps: Number of latent steps.
             truncation: Bound for points that have none of their own.
+            place: The step whose coordinates the music of each point alone would have first; ``start_step`` when left
+                out.
 
         Returns:
             `(steps, 2 * coordinate_channels)` float32.
         """
+        first = start_step if place is None else place
         times = (np.arange(start_step, start_step + steps) + 0.5) / config.latent_rate
 
         def make(seed: int, bound: float | None) -> np.ndarray:
             """The coordinates of a stretch."""
-            return coordinates(config, seed, start_step, steps, bound)
+            return coordinates(config, seed, first, steps, bound)
 
         return self._blend(make, config, truncation, times)
 

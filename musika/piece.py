@@ -156,17 +156,24 @@ class Piece:
         settings, inputs = config.generator, []
         for index in range(first, first + _GROUP_PATCHES):
             start, steps = index * settings.patch_spacing - settings.overlap_latents // 2, settings.patch_latents
-            places = self._coordinates(start, steps)
-            inputs.append(np.concatenate([places, self.controls.condition(start, steps)], axis=1))
+            inputs.append(
+                np.concatenate([self._coordinates(index, start), self.controls.condition(start, steps)], axis=1)
+            )
         indices = range(first, first + _GROUP_PATCHES)
         noise = [patch_noise(config, self.seed, index, self._noise_layers) for index in indices]
         return self.preset.generate(np.stack(inputs), np.stack(noise))
 
-    def _coordinates(self, start_step: int, steps: int) -> Floats:
-        """What the generator is told about a stretch, but for the controls."""
+    def _coordinates(self, index: int, start_step: int) -> Floats:
+        """What the generator is told about a patch, but for the controls.
+
+        Patches stand on the grid of anchors, as in training. So where they overlap in time, coordinates go on a little
+        faster than latent steps: each patch begins, on the way from anchor to anchor, where the last one ends.
+        """
+        config, steps = self.preset.config, self.preset.config.generator.patch_latents
+        place = index * steps
         if self.path is not None:
-            return self.path.coordinates(self.preset.config, start_step, steps, self.truncation)
-        return coordinates(self.preset.config, self.seed, start_step, steps, self.truncation)
+            return self.path.coordinates(config, start_step, steps, self.truncation, place)
+        return coordinates(config, self.seed, place, steps, self.truncation)
 
     def circular_patch(self, index: int, turns: NDArray[np.float64], steps: int, condition: Floats) -> Floats:
         """Make one patch of a loop.

@@ -6,6 +6,7 @@ import pytest
 
 from musika.autoencoder.codec import BLOCK_STEPS
 from musika.checks import UserError
+from musika.gan.coordinates import coordinates
 from musika.piece import Piece
 from musika.presets import random_preset
 
@@ -151,3 +152,16 @@ def test_patches_fade_into_each_other_and_are_themselves_elsewhere(fading_preset
     shares = np.array([0.125, 0.375, 0.625, 0.875])[:, None]
     mixed = left[spacing:] * (1 - shares) + right[:4] * shares
     np.testing.assert_allclose(latents[spacing - 2 : spacing + 2], mixed, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", [None, [7]])
+def test_patches_that_overlap_stand_on_the_grid_of_anchors_as_in_training(fading_preset, monkeypatch, path):
+    config, seen = fading_preset.config, []
+    monkeypatch.setattr(type(fading_preset), "generate", lambda self, inputs, noise: seen.append(inputs) or inputs)
+    piece = fading_preset.piece(seed=7, path=path)
+    piece._make_patches(0)
+    piece._make_patches(5)
+    count, steps = seen[0].shape[:2]
+    for group, inputs in zip((0, 5), seen, strict=True):
+        unbroken = coordinates(config, 7, group * count * steps, count * steps)
+        np.testing.assert_array_equal(inputs.reshape(count * steps, -1), unbroken)
