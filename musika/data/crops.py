@@ -19,11 +19,14 @@ LEAST_DEVIATION = 1e-4  # a channel that never moves is not blown up by its norm
 
 
 class LatentCrops:
-    """Random windows of latent sequences, every possible start equally likely.
+    """Random windows of latent sequences, about every step equally likely.
+
+    A window about a step near an end of its sequence is moved so far that it begins or ends there: were every start
+    equally likely instead, the music near the ends, such as an opening, would hardly be seen, and half a minute has
+    little else. A sequence's last step, which its audio fills in part only, is left out where there are enough others.
 
     Attributes:
         window: Latent steps of a window.
-        starts: Number of possible windows.
     """
 
     def __init__(
@@ -52,8 +55,8 @@ class LatentCrops:
         self.window, self.mid_side = window, mid_side
         self._sequences = [np.asarray(sequence, np.float32) for sequence in sequences]
         self._conditions = conditions or [np.zeros((len(sequence), 0), np.float32) for sequence in sequences]
-        self._ends = np.cumsum([len(sequence) - window + 1 for sequence in sequences])
-        self.starts = int(self._ends[-1])
+        self._lengths = [used_length(len(sequence), window) for sequence in sequences]
+        self._ends = np.cumsum(self._lengths)
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw windows; half of them, at random, with left and right swapped.
@@ -65,17 +68,48 @@ class LatentCrops:
         Returns:
             Latents `(count, window, 2 * latent_channels)` and their conditions `(count, window, columns)`, float32.
         """
-        places = rng.integers(self.starts, size=count)
+        places = rng.integers(self._ends[-1], size=count)
         swapped = rng.integers(2, size=count)
         windows = np.empty((count, self.window, self._sequences[0].shape[1]), np.float32)
         conditions = np.empty((count, self.window, self._conditions[0].shape[1]), np.float32)
         for row, (place, swap) in enumerate(zip(places, swapped, strict=True)):
             which = int(np.searchsorted(self._ends, place, side="right"))
-            start = int(place) - (int(self._ends[which - 1]) if which else 0)
+            middle = int(place) - (int(self._ends[which - 1]) if which else 0)
+            start = start_about(middle, self._lengths[which], self.window)
             window = self._sequences[which][start : start + self.window]
             windows[row] = swap_sides(window, self.mid_side) if swap else window
             conditions[row] = self._conditions[which][start : start + self.window]
         return windows, conditions
+
+
+def used_length(steps: int, window: int) -> int:
+    """How many steps of a sequence windows are cut from.
+
+    Args:
+        steps: Its length.
+        window: Latent steps of a window, no more than that.
+
+    Returns:
+        All but the last, which its audio fills in part only, where there are enough others.
+    """
+    return max(steps - 1, window)
+
+
+def start_about(middle: int, length: int, window: int) -> int:
+    """Where the window about a step begins.
+
+    Args:
+        middle: The step.
+        length: Steps that windows are cut from, see `used_length`.
+        window: Latent steps of a window.
+
+    Returns:
+        Half a window before it, or as near to that as the sequence allows.
+
+    >>> [start_about(middle, 20, 8) for middle in (0, 10, 19)]
+    [0, 6, 12]
+    """
+    return min(max(middle - window // 2, 0), length - window)
 
 
 def swap_sides(latents: np.ndarray, mid_side: bool = False) -> np.ndarray:

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from musika.data.crops import swap_sides
+from musika.data.crops import start_about, swap_sides, used_length
 from musika.training.autodiff import mean_over_replicas
 from musika.training.running_means import RunningMeans, moved
 
 Tensor = Any
 
-_WINDOW_HOPS = 4  # windows of the training music overlap by all but a fourth
+_WINDOW_HOPS = 4  # windows of the training music lie a fourth of their length apart, but for those at its ends
 _LEAST_SHARE = 1e-5  # of the largest eigenvalue: below it a direction has no variance to speak of
 _LEAST_VALUE = 1e-12  # for music of a single window, whose mean has no variance at all
 _LEAST_SIZE = 1e-3  # of a window's mean square deviation, before its logarithm
@@ -42,7 +42,9 @@ def _moments(sequences: Sequence[np.ndarray], window: int) -> tuple[np.ndarray, 
     hop = max(window // _WINDOW_HOPS, 1)
     means, sizes, inside = [], [], 0.0
     for part in sequences:
-        for start in range(0, len(part) - window + 1, hop):
+        length = used_length(len(part), window)
+        for middle in range(hop // 2, length, hop):
+            start = start_about(middle, length, window)
             cut = part[start : start + window].astype(np.float64)
             means.append(cut.mean(axis=0))
             about = cut - means[-1]

@@ -115,7 +115,7 @@ def test_a_penalty_at_every_other_step_has_twice_the_weight():
 
 
 def test_the_penalty_factor_falls_while_the_critic_is_unsure():
-    batches, gan = toy_gan(toy_config(penalty_step=0.25))
+    batches, gan = toy_gan(toy_config(penalty_step=0.25, penalty_certainty=1.0))
     assert one_step(gan, batches)["penalty_factor"] == pytest.approx(0.75)
 
 
