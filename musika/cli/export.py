@@ -27,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--codec", metavar="PRESET", help="decode by this codec, of the same latents but newer decoders"
     )
+    parser.add_argument(
+        "--music",
+        metavar="LATENTS",
+        help="measure anew, in annotated latents, how often music has which value of the controls: pieces draw them so",
+    )
     parser.add_argument("--full", action="store_true", help="keep weights in float32 (default: float16, half the size)")
     parser.add_argument(
         "--training", action="store_true", help="also keep the critic, so that fine-tuning goes on from where it stood"
@@ -67,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--out is the preset itself: {args.out}. Give another folder.")
     if args.codec is not None:
         preset = _with_codec(preset, load_preset(args.codec))
+    if args.music is not None:
+        preset = _drawn_as_in(preset, args.music)
     reports = [read_report(Path(path)) for path in args.report]
     scores: dict[str, dict[str, Any]] = {report["command"]: report["scores"] for report in reports}
     name = Path(args.out).resolve().name
@@ -126,6 +133,29 @@ def _with_codec(preset: Preset, other: Preset) -> Preset:
     notes = {key: other.metadata[key] for key in ("codec_training", "bfloat16_error_db") if key in other.metadata}
     kept = {key: value for key, value in preset.metadata.items() if key != "bfloat16_error_db"}
     return dataclasses.replace(preset, config=config, codec=other.codec, metadata=kept | notes)
+
+
+def _drawn_as_in(preset: Preset, music: str) -> Preset:
+    """The preset whose pieces draw each value of a control as often as some music has it."""
+    import dataclasses
+
+    from musika.checks import UserError
+    from musika.data.crops import load_latent_data
+    from musika.gan.conditioning import with_quantiles
+
+    generator = preset.config.generator
+    known = load_latent_data(music, preset.codec.hash, preset.config, preset.name).conditions
+    bare = tuple(dataclasses.replace(control, quantiles=()) for control in generator.controls)
+    if with_quantiles(bare, known) == bare:
+        raise UserError(
+            f"--music {music}: no file there is annotated with a control that pieces of {preset.name} draw."
+            " Run `musika annotate` first, or leave --music out."
+        )
+    controls = with_quantiles(generator.controls, known)
+    return dataclasses.replace(
+        preset,
+        config=dataclasses.replace(preset.config, generator=dataclasses.replace(generator, controls=controls)),
+    )
 
 
 def _draw_sheet(preset: Preset, count: int, path: Path) -> None:

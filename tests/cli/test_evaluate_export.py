@@ -1,5 +1,6 @@
 """`musika evaluate` and `musika export`, as a user runs them."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,8 +9,11 @@ import pytest
 import soundfile
 
 from musika.cli.main import main
+from musika.data.annotation import Annotation, annotation_path, save_annotation
+from musika.data.latents import LatentFile, save_latents
 from musika.gan.critic import build_critic
-from musika.presets import load_preset
+from musika.presets import load_preset, random_preset, save_preset
+from musika.settings import ControlConfig
 from musika.weights import load_weights
 
 
@@ -116,3 +120,37 @@ def test_an_exported_preset_may_hold_the_critic_of_its_run(debug_preset, debug_p
     load_weights({"critic": again}, out / "training.weights.h5")
     for one, two in zip(critic.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-7)  # kept at half the size
+
+
+def test_an_exported_preset_draws_its_controls_as_often_as_some_music_has_them(debug_config, tmp_path, capsys):
+    control = ControlConfig("level", low=1.0, high=9.0, per="step", drawn=True)
+    config = dataclasses.replace(
+        debug_config, generator=dataclasses.replace(debug_config.generator, controls=(control,))
+    )
+    preset, steps = random_preset(config), 2 * config.generator.window_latents
+    save_preset(tmp_path / "before", config, preset.codec, preset.generator, measure_precision=False)
+    latents, music = np.zeros((steps, 2 * config.codec.latent_channels), np.float32), tmp_path / "music"
+    music.mkdir()
+    for name in "abc":
+        held = LatentFile(latents, preset.codec.hash, 44100, steps * config.latent_hop, f"{name}.wav")
+        save_latents(music / f"{name}.npz", held)
+    arguments = [
+        "export",
+        str(tmp_path / "before"),
+        "--music",
+        str(music),
+        "--renders",
+        "0",
+        "--out",
+        str(tmp_path / "x"),
+    ]
+    assert main(arguments) == 2
+    assert "no file there is annotated with a control that pieces of before draw" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+    values = np.linspace(2.0, 4.0, steps)
+    for name in "abc":
+        marks = Annotation(f"{name}.wav", "labels", config.latent_rate, steps, controls={"level": values})
+        save_annotation(annotation_path(music / f"{name}.npz"), marks)
+    assert main(arguments) == 0
+    found = load_preset(tmp_path / "x").controls["level"].quantiles
+    np.testing.assert_allclose(found, np.linspace(2.0, 4.0, len(found)), atol=0.01)
