@@ -13,7 +13,15 @@ import numpy as np
 
 from musika.checks import UserError
 from musika.curves import BY_SEED, Curve, PeriodicCurve, PointCurve, make_curve, points_curve
-from musika.gan.conditioning import EVENT_PARTS, ControlTrack, encode_controls, time_since, value_of_share
+from musika.gan.conditioning import (
+    EVENT_PARTS,
+    ControlTrack,
+    encode_controls,
+    places_of_shares,
+    time_since,
+    value_at_place,
+    value_of_share,
+)
 from musika.gan.coordinates import counter_generator
 from musika.settings import Config, ControlConfig
 
@@ -276,7 +284,7 @@ def drawn_curve(control: ControlConfig, seed: int) -> Curve:
     times = np.concatenate([[0.0], random.uniform(*_TURN_SECONDS, _TURNS).cumsum()])
     fine = np.interp(np.arange(_TURNS * _LEG_POINTS + 1) / _LEG_POINTS, np.arange(_TURNS + 1), times)
     way = np.interp(fine, times, np.append(shares, shares[0]))
-    values = np.array([value_of_share(control, share) for share in way])
+    values = np.array([value_at_place(control, place) for place in places_of_shares(control, way)])
     return PeriodicCurve(PointCurve(fine, values))
 
 

@@ -146,12 +146,14 @@ def _drawn_as_in(preset: Preset, music: str) -> Preset:
     generator = preset.config.generator
     known = load_latent_data(music, preset.codec.hash, preset.config, preset.name).conditions
     bare = tuple(dataclasses.replace(control, quantiles=()) for control in generator.controls)
-    if with_quantiles(bare, known) == bare:
+    found = with_quantiles(bare, known)
+    if found == bare:
         raise UserError(
             f"--music {music}: no file there is annotated with a control that pieces of {preset.name} draw."
             " Run `musika annotate` first, or leave --music out."
         )
-    controls = with_quantiles(generator.controls, known)
+    pairs = zip(found, generator.controls, strict=True)
+    controls = tuple(new if new.quantiles else old for new, old in pairs)
     return dataclasses.replace(
         preset,
         config=dataclasses.replace(preset.config, generator=dataclasses.replace(generator, controls=controls)),

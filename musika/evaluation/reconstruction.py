@@ -8,7 +8,7 @@ magnitudes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -291,18 +291,22 @@ class Reconstruction:
             result[f"{name}_log_spectral_distance_db"] = log_spectral_distance(level, target, config)
             result.update({f"{name}_{key}": value for key, value in self._waveform(audio, true).items()})
             if griffin:
-                guess = griffin_lim(self.amplitude(level), config)[edge : edge + len(true)]
-                result.update({f"{name}_griffin_lim_{key}": value for key, value in self._by_griffin_lim(guess, true)})
+                found = self._by_griffin_lim(self.amplitude(level), true)
+                result.update({f"{name}_{key}": value for key, value in found.items()})
         if griffin:
-            guess = griffin_lim(np.abs(spectrum), config)[edge : edge + len(true)]
-            result.update({f"true_griffin_lim_{key}": value for key, value in self._by_griffin_lim(guess, true)})
+            found = self._by_griffin_lim(np.abs(spectrum), true)
+            result.update({f"true_{key}": value for key, value in found.items()})
         result["original_border_flux"] = border_flux(true, *borders.decoder_borders(config))
         return result
 
-    def _by_griffin_lim(self, audio: Audio, true: Audio) -> Iterator[tuple[str, float]]:
-        yield "spectral_convergence", spectral_convergence(audio, true)
-        yield "multi_scale_db", multi_scale_distance(audio, true)
-        yield "onsets_below_150_hz", onset_correlation(audio, true, self.config.sample_rate, 0.0, _BASS_HZ)
+    def _by_griffin_lim(self, amplitude: Audio, true: Audio) -> dict[str, float]:
+        edge = self.config.spectral.overlap
+        audio = griffin_lim(amplitude, self.config)[edge : edge + len(true)]
+        return {
+            "griffin_lim_spectral_convergence": spectral_convergence(audio, true),
+            "griffin_lim_multi_scale_db": multi_scale_distance(audio, true),
+            "griffin_lim_onsets_below_150_hz": onset_correlation(audio, true, self.config.sample_rate, 0.0, _BASS_HZ),
+        }
 
     def _waveform(self, audio: Audio, true: Audio) -> dict[str, float]:
         rate = self.config.sample_rate

@@ -11,7 +11,7 @@ has decays, what is left of the last onset's trace by each of them, with a flag.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -260,6 +260,14 @@ def encode_controls(controls: tuple[ControlConfig, ...], tracks: Mapping[str, Co
     return np.concatenate([*parts, np.zeros((steps, 0), np.float32)], axis=1)
 
 
+def _with_first_columns(controls: Sequence[ControlConfig]) -> Iterator[tuple[ControlConfig, int]]:
+    """Each control with the first of its channels among those of all."""
+    first = 0
+    for control in controls:
+        yield control, first
+        first += control_columns(control)
+
+
 def without_unknown_bars(
     controls: tuple[ControlConfig, ...], conditions: Sequence[np.ndarray]
 ) -> tuple[ControlConfig, ...]:
@@ -274,13 +282,11 @@ def without_unknown_bars(
     Returns:
         The controls, with ``beats_per_bar`` 0 where no bar was known.
     """
-    result, column = [], 0
-    for control in controls:
-        flag = column + VALUE_COLUMNS + 2 * PHASE_COLUMNS - 1
-        if control.clock and control.beats_per_bar and not any(part[:, flag].any() for part in conditions):
+    result, flag = [], VALUE_COLUMNS + 2 * PHASE_COLUMNS - 1
+    for control, first in _with_first_columns(controls):
+        if control.clock and control.beats_per_bar and not any(part[:, first + flag].any() for part in conditions):
             control = dataclasses.replace(control, beats_per_bar=0)
         result.append(control)
-        column += control_columns(control)
     return tuple(result)
 
 
@@ -294,34 +300,46 @@ def with_quantiles(controls: tuple[ControlConfig, ...], conditions: Sequence[np.
     Returns:
         The controls, with ``quantiles`` as they are in that music; those of which nothing is known there as they were.
     """
-    result, column = [], 0
-    for control in controls:
+    result, flag = [], VALUE_COLUMNS - 1
+    for control, first in _with_first_columns(controls):
         if control.drawn and not control.classes:
-            flag = column + VALUE_COLUMNS - 1
-            places = np.concatenate([part[part[:, flag] > 0, column] for part in conditions])
+            places = np.concatenate([part[part[:, first + flag] > 0, first] for part in conditions])
             if len(places):
                 found = np.quantile(np.clip(places, -1.0, 1.0), np.linspace(0.0, 1.0, _QUANTILES))
                 quantiles = tuple(float(f"{value_at_place(control, place):.4g}") for place in found)
                 control = dataclasses.replace(control, quantiles=quantiles)
         result.append(control)
-        column += control_columns(control)
     return tuple(result)
 
 
+def places_of_shares(control: ControlConfig, shares: np.ndarray) -> np.ndarray:
+    """Where in the learned range the values lie that shares of the training music's time are below.
+
+    Args:
+        control: The control.
+        shares: From 0 to 1.
+
+    Returns:
+        Places as from `place_in_range`, of the same shape, straight between quantiles; where these are not known, as if
+        all of the learned range were met equally often.
+    """
+    if not control.quantiles:
+        return 2.0 * shares - 1.0
+    places = place_in_range(control, np.array(control.quantiles))
+    return np.interp(shares, np.linspace(0.0, 1.0, len(places)), places)
+
+
 def value_of_share(control: ControlConfig, share: float) -> float:
-    """The value that a share of the training music's time is below, on the control's own scale between quantiles.
+    """The value that a share of the training music's time is below.
 
     Args:
         control: The control.
         share: From 0 to 1.
 
     Returns:
-        The value; where quantiles are not known, as if all of the learned range were met equally often.
+        The value at the place that `places_of_shares` gives.
     """
-    if not control.quantiles:
-        return value_at_place(control, 2.0 * share - 1.0)
-    places = place_in_range(control, np.array(control.quantiles))
-    return value_at_place(control, float(np.interp(share, np.linspace(0.0, 1.0, len(places)), places)))
+    return value_at_place(control, float(places_of_shares(control, np.array(share))))
 
 
 def drop_controls(rng: np.random.Generator, controls: tuple[ControlConfig, ...], count: int) -> np.ndarray:

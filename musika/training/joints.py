@@ -19,7 +19,7 @@ from musika.autoencoder.codec import Codec
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
 from musika.training.linear_part import linear_part
-from musika.training.running_means import RunningMeans, moved, told_windows
+from musika.training.running_means import RunningMeans, told_windows
 
 Tensor = Any
 
@@ -153,11 +153,3 @@ class JointMatching(RunningMeans):
         """See the class it comes from; it looks at what the critic is shown."""
         shown = batch["real_mask"] * batch["fake_mask"] if "fake_mask" in batch else None
         return self(fake, batch["real"], batch.get("conditions"), shown)
-
-    def follow(self, found: Tensor) -> None:
-        """Move the running means by one batch.
-
-        Args:
-            found: The third of what a call gives.
-        """
-        self.roughness.assign(moved(self.roughness.value, mean_over_replicas(found)))

@@ -21,9 +21,8 @@ from keras import ops
 
 from musika.autoencoder.codec import Codec
 from musika.data.crops import Normalisation
-from musika.training.autodiff import mean_over_replicas
 from musika.training.linear_part import bin_levels, mel_filters
-from musika.training.running_means import RunningMeans, moved
+from musika.training.running_means import RunningMeans
 
 Tensor = Any
 
@@ -139,14 +138,6 @@ class LevelMatching(RunningMeans):
         weighted = ops.divide(away, self._aim * (1.0 - self._aim))
         loss = ops.mean(ops.sum(ops.stop_gradient(weighted) * found, axis=0))
         return loss, ops.stop_gradient(ops.mean(ops.sum(weighted * away, axis=0))), ops.stop_gradient(found)
-
-    def follow(self, found: Tensor) -> None:
-        """Move the running shares by one batch.
-
-        Args:
-            found: The third of what a call gives.
-        """
-        self.shares.assign(moved(self.shares.value, mean_over_replicas(found)))
 
 
 def _chunks(sequences: Sequence[np.ndarray]) -> Iterator[np.ndarray]:

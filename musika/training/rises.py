@@ -20,7 +20,7 @@ from musika.autoencoder.soft_floor import bin_frequencies
 from musika.data.crops import Normalisation
 from musika.training.autodiff import mean_over_replicas
 from musika.training.linear_part import bin_levels
-from musika.training.running_means import RunningMeans, moved, told_windows
+from musika.training.running_means import RunningMeans, told_windows
 
 Tensor = Any
 
@@ -168,11 +168,3 @@ class RiseMatching(RunningMeans):
     def compare(self, made: Tensor, fake: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """See the class it comes from."""
         return self(made, batch["real"], batch.get("conditions"), batch.get("real_mask"))
-
-    def follow(self, found: Tensor) -> None:
-        """Move the running mean by one batch.
-
-        Args:
-            found: The third of what a call gives.
-        """
-        self.rises.assign(moved(self.rises.value, mean_over_replicas(found)))

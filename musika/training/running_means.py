@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from musika.training.autodiff import mean_over_replicas
+
 Tensor = Any
 
 DECAY = 0.99  # of running means: those of the last hundred batches
@@ -18,6 +20,7 @@ class RunningMeans(keras.Model):
 
     It compares what the generator makes with the training music. A call gives the loss, a distance that says how far
     the running means are from the music's, and what its method ``follow`` is to move them by.
+    One that remembers more than a single variable has a ``follow`` of its own.
     """
 
     def compare(self, made: Tensor, fake: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,7 +42,8 @@ class RunningMeans(keras.Model):
         Args:
             found: The third of what a call gives.
         """
-        raise NotImplementedError
+        (running,) = self.weights
+        running.assign(moved(running.value, mean_over_replicas(found)))
 
     def _running(self, name: str, initial: np.ndarray) -> keras.Variable:
         """A variable that the optimiser leaves alone."""
