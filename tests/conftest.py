@@ -1,8 +1,14 @@
 """Fixtures that the whole suite shares."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Processes that compile the same ufuncs of librosa at once can mix up each other's files, and whoever loads them later
+# crashes (numba issue 10128). So each worker keeps its own.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    kept = Path(__file__).resolve().parent.parent / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"]
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(kept))
 
 import pytest
 
