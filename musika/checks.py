@@ -116,6 +116,20 @@ def check_exists(path: str | Path, what: str) -> Path:
     return found
 
 
+def check_may_open(name: str | Path, files: bool) -> None:
+    """Check that a file's name may stand where it stands.
+
+    Args:
+        name: The name.
+        files: Whether files may be named there.
+
+    Raises:
+        UserError: If they may not, as in what a visitor of the app gives: the files would be this machine's.
+    """
+    if not files:
+        raise UserError(f"what is given here may not name other files. Received: {str(name)[:60]!r}")
+
+
 def check_known(values: Mapping[Any, Any], known: Sequence[str], what: str) -> None:
     """Check that a mapping has no unknown keys.
 

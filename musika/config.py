@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from musika.checks import UserError
+from musika.config_checks import check_config
 from musika.resources import resource_folder
 from musika.settings import (
     CodecConfig,
@@ -178,6 +179,8 @@ def config_from_dict(values: dict[str, Any]) -> Config:
         The config.
 
     Raises:
-        UserError: If a key is unknown or a value has the wrong type.
+        UserError: If a key is unknown, a value has the wrong type, or no codec can be built so.
     """
-    return _build(Config, values)
+    config = _build(Config, values)
+    check_config(config)
+    return config

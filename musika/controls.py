@@ -22,7 +22,7 @@ from musika.gan.conditioning import (
     value_at_place,
     value_of_share,
 )
-from musika.gan.coordinates import counter_generator
+from musika.gan.coordinates import circle_steps, counter_generator
 from musika.settings import Config, ControlConfig
 
 STREAM_CONTROL = 4  # of the counter-based generator: the values that a piece draws for itself
@@ -154,17 +154,19 @@ class PieceControls:
             `(steps, columns)` float32.
         """
         share = turns % 1.0
-        return self._encode(share * seconds, share * beats, tempo=60.0 * beats / seconds)
+        return self._encode(share * seconds, share * beats, seconds, 60.0 * beats / seconds)
 
-    def _encode(self, times: np.ndarray, beats: np.ndarray, tempo: float | None = None) -> np.ndarray:
-        """The channels at some times and positions in beats; a given tempo takes the place of the curve's."""
+    def _encode(
+        self, times: np.ndarray, beats: np.ndarray, turn: float | None = None, tempo: float | None = None
+    ) -> np.ndarray:
+        """The channels at some times and positions in beats; a loop has seconds of a turn, and its own tempo."""
         tracks = {}
         for name, curve in self.curves.items():
             control = self._declared[name]
             if not control.clock:
-                told = {"events": self._events(name, curve, times)} if control.events else {}
+                told = {"events": self._events(name, curve, times, turn)} if control.events else {}
                 if control.decays:
-                    told["ages"] = self._ages(name, curve, times)
+                    told["ages"] = self._ages(name, curve, times, turn)
                 tracks[name] = ControlTrack(curve.at(times), **told)
                 continue
             values = curve.at(times) if tempo is None else np.full(len(times), tempo)
@@ -172,17 +174,26 @@ class PieceControls:
             tracks[name] = ControlTrack(values, beats, bars)
         return encode_controls(self._config.generator.controls, tracks, len(times))
 
-    def _events(self, name: str, curve: Curve, times: np.ndarray) -> np.ndarray:
+    def _places(self, name: str, curve: Curve, first: float, last: float, turn: float | None) -> np.ndarray:
+        """Where onsets stand; those of a loop's one turn go round."""
+        if turn is None:
+            return event_places(self._seed, name, first, last)
+        whole = float(curve.integral(np.array(turn)))
+        own = event_places(self._seed, name, 0.0, whole)
+        return np.concatenate([own - whole, own, own + whole])
+
+    def _events(self, name: str, curve: Curve, times: np.ndarray, turn: float | None) -> np.ndarray:
         """Onsets in each part of the steps around some times."""
-        step = 1.0 / self._config.latent_rate
+        step = 1.0 / self._config.latent_rate if turn is None else turn / circle_steps(self._config, turn)
         edges = curve.integral(times[:, None] + step * (np.arange(EVENT_PARTS + 1) / EVENT_PARTS - 0.5))
-        places = event_places(self._seed, name, float(edges.min()), float(edges.max()))
+        places = self._places(name, curve, float(edges.min()), float(edges.max()), turn)
         return np.diff(np.searchsorted(places, edges), axis=1).astype(float)
 
-    def _ages(self, name: str, curve: Curve, times: np.ndarray) -> np.ndarray:
+    def _ages(self, name: str, curve: Curve, times: np.ndarray, turn: float | None) -> np.ndarray:
         """Seconds since the last onset at some times, by the density there; infinite after a long silence."""
         positions = curve.integral(times)
-        places = event_places(self._seed, name, float(positions.min()) - _LOOK_BACK, float(positions.max()) + 1.0)
+        first, last = float(positions.min()) - _LOOK_BACK, float(positions.max()) + 1.0
+        places = self._places(name, curve, first, last, turn)
         since = time_since(places, positions)
         return np.where(since < _LOOK_BACK, since / np.maximum(curve.at(times), 1e-9), np.inf)
 
@@ -321,9 +332,13 @@ def _check_curve(control: ControlConfig, curve: Curve) -> None:
     learned = f"{control.low:g} to {control.high:g}{unit}"
     positive = control.low > 0 and (control.clock or control.scaling == "log")
     impossible = low <= 0 if positive else (control.low >= 0 and low < 0)
-    if impossible or high > _MOST_TIMES * max(abs(control.high), abs(control.low), 1e-9):
-        received = f"{low:g}" if impossible else f"{high:g}"
-        raise UserError(f"{control.name} must be a possible value; learned are {learned}. Received: {received}")
+    most = _MOST_TIMES * max(abs(control.high), abs(control.low), 1e-9)
+    if impossible or high > most:
+        least = "" if control.low < 0 else f"{'above' if positive else 'from'} 0 and "
+        raise UserError(
+            f"{control.name} must be {least}at most {most:g}{unit}; learned are {learned}. Received:"
+            f" {low if impossible else high:g}"
+        )
     if low < control.low or high > control.high:
         asked = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         warnings.warn(

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from musika.checks import UserError
+from musika.checks import UserError, check_may_open
 
 BY_SEED = "by seed"  # in the place of a control's value: the piece draws it from its seed
 GRID = 32  # values a second at which a function is integrated
@@ -134,18 +134,19 @@ class FunctionCurve:
         last = float(times.max(initial=0.0))
         if last > LAST_SECOND:
             raise UserError(f"{self._name}: a function can be followed for 30 days; give points for what lies beyond.")
-        self._extend(math.ceil(max(last, 0.0) * GRID) + 1)
+        sums = self._summed(math.ceil(max(last, 0.0) * GRID) + 1)
         places = np.maximum(times, 0.0) * GRID
-        inside = np.interp(places, np.arange(len(self._sums)), self._sums)
+        inside = np.interp(places, np.arange(len(sums)), sums)
         return inside + np.minimum(times, 0.0) * self.at(np.zeros(()))
 
-    def _extend(self, count: int) -> None:
-        """Sum the function further along its grid."""
-        have = len(self._sums)
-        if have <= count:
-            values = self.at(np.arange(have - 1, count + 1) / GRID)
+    def _summed(self, count: int) -> np.ndarray:
+        """The function's sums along its grid, more than ``count``; another thread may sum at the same time."""
+        sums = self._sums
+        if len(sums) <= count:
+            values = self.at(np.arange(len(sums) - 1, count + 1) / GRID)
             more = np.cumsum(0.5 * (values[1:] + values[:-1])) / GRID
-            self._sums = np.concatenate([self._sums, self._sums[-1] + more])
+            self._sums = sums = np.concatenate([sums, sums[-1] + more])
+        return sums
 
     def points(self) -> list[list[float]] | None:
         """None: a function cannot be written down."""
@@ -237,29 +238,37 @@ def _number(text: str, name: str) -> float:
         ) from None
 
 
-def _read_csv(path: Path, name: str) -> list[tuple[float, str]]:
+def _read_csv(path: Path, name: str, files: bool) -> list[tuple[float, str]]:
     """Rows (seconds, value) of a curve file; a heading is allowed."""
+    check_may_open(path, files)
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
-            rows = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
-    except (OSError, UnicodeDecodeError) as error:
+            reader = csv.reader(stream)
+            rows = [(reader.line_num, row) for row in reader if row and not row[0].lstrip().startswith("#")]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"{name}: cannot read the curve {path} ({error}). Give a .csv with rows seconds,value."
         ) from None
     found = []
-    for number, row in enumerate(rows):
+    for number, row in rows:
         try:
             found.append((float(row[0]), row[1].strip()))
         except (ValueError, IndexError):
-            if number:
-                raise UserError(f"{name}: row {number + 1} of {path} is not seconds,value: {','.join(row)}") from None
+            heading = number == rows[0][0] and not any(sign.isdigit() for sign in row[0])
+            if not heading:
+                raise UserError(f"{name}: row {number} of {path} is not seconds,value: {','.join(row)}") from None
     if not found:
         raise UserError(f"{name}: the curve {path} holds no rows seconds,value.")
     return found
 
 
 def make_curve(
-    value: Any, name: str, seconds: float | None = None, latent_rate: float = 1.0, classes: tuple[str, ...] = ()
+    value: Any,
+    name: str,
+    seconds: float | None = None,
+    latent_rate: float = 1.0,
+    classes: tuple[str, ...] = (),
+    files: bool = True,
 ) -> Curve:
     """Make a curve of what a user gave.
 
@@ -271,20 +280,21 @@ def make_curve(
         seconds: Length over which a line goes.
         latent_rate: Latent steps a second, for an array of steps.
         classes: Names of the classes, if the control is a choice.
+        files: Whether a file may be named.
 
     Returns:
         The curve.
 
     Raises:
-        UserError: If it is none of these.
+        UserError: If it is none of these, or a file that may not be named.
     """
     if isinstance(value, Curve):
         return value
     if classes:
-        return _class_curve(value, name, classes)
+        return _class_curve(value, name, classes, files)
     if isinstance(value, str):
         if value.lower().endswith(".csv"):
-            rows = _read_csv(Path(value), name)
+            rows = _read_csv(Path(value), name, files)
             return points_curve([(at, _number(text, name)) for at, text in rows], name)
         corners = [_number(part, name) for part in value.split(":")]
         if len(corners) == 1:
@@ -308,13 +318,19 @@ def make_curve(
     return points_curve(table, name)
 
 
-def _class_curve(value: Any, name: str, classes: tuple[str, ...]) -> PointCurve:
+def _class_curve(value: Any, name: str, classes: tuple[str, ...], files: bool) -> PointCurve:
     """The curve of a choice: the number of the class."""
     if isinstance(value, str):
-        value = _read_csv(Path(value), name) if value.lower().endswith(".csv") else [(0.0, value)]
-    points = []
-    for at, choice in value:
-        if str(choice) not in classes:
-            raise UserError(f"{name} must be one of {', '.join(classes)}. Received: {choice!r}")
-        points.append((at, classes.index(str(choice))))
+        value = _read_csv(Path(value), name, files) if value.lower().endswith(".csv") else [(0.0, value)]
+    known, points = ", ".join(classes), []
+    try:
+        pairs = [(at, str(choice)) for at, choice in value]
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{name} must be one of {known}, or points (seconds, one of them). Received: {value!r}"
+        ) from None
+    for at, choice in pairs:
+        if choice not in classes:
+            raise UserError(f"{name} must be one of {known}. Received: {choice!r}")
+        points.append((at, classes.index(choice)))
     return points_curve(points, name, steps=True)

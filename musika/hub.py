@@ -19,9 +19,10 @@ from pathlib import Path
 
 from musika.checks import UserError
 from musika.hub_checks import check_file, check_preset_folder
-from musika.hub_files import Listing, download, list_files, sha256
+from musika.hub_files import Listing, download, list_files
 from musika.hub_names import PULLED_FILE, HubName, hub_cache, parse_hub_name
 from musika.preset_names import METADATA_FILE, presets_here
+from musika.resources import file_hash, replace_folder
 
 AUTOENCODER = HubName("marcop/musika_ae")
 CARD_FILE = "MODEL_CARD.md"
@@ -193,7 +194,7 @@ def stated_licence(folder: str | Path) -> str:
     try:
         text = (Path(folder) / CARD_FILE).read_text(encoding="utf-8")
         head = yaml.safe_load(text.split("---", 2)[1]) if text.startswith("---") else None
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         head = None
     known = head if isinstance(head, dict) else {}
     licence = known.get("license_name") or known.get("license")
@@ -266,15 +267,11 @@ def _finish(aside: Path, target: Path, listing: Listing, files: dict[str, Path],
         "name": str(listing.name),
         "commit": listing.commit,
         "training": training,
-        "files": {name: {"size": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items()},
+        "files": {name: {"size": path.stat().st_size, "sha256": file_hash(path)} for name, path in files.items()},
     }
     (aside / PULLED_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
     landing = target.with_name(f".{target.name}.partial-{os.getpid()}")
     shutil.rmtree(landing, ignore_errors=True)
     shutil.move(aside, landing)
-    old = landing.with_name(f"{landing.name}.old")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(landing, target)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(landing, target)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from musika.arrays import STATISTICS_BYTES, read_arrays
 from musika.checks import UserError
-from musika.config import config_from_dict
+from musika.config import CodecConfig, Config, GeneratorConfig, SpectralConfig, config_from_dict
 
 _HDF5_HEAD = b"\x89HDF\r\n\x1a\n"
 _LARGEST_TEXT = 2 * 2**20  # bytes
 _LARGEST_ARRAYS = 8 * 2**30  # bytes of a file's arrays, unpacked
-_MOST_STATISTICS = 2**20  # bytes of statistics.npz
+_LARGEST_SIZE = 2**16  # of anything in a config that is counted
+_MOST_BLOCKS = 16  # the reach of one is twice that of the one before
+_LEAST_BYTES = 2  # of a weight in a file
 
 
 def check_file(path: Path) -> None:
@@ -97,23 +99,10 @@ def _check_weights(path: Path) -> None:
 
 
 def _check_arrays(path: Path) -> None:
-    """Check that a file holds plain arrays of finite numbers: nothing that NumPy would have to unpickle."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-        if sum(item.file_size for item in members) > _MOST_STATISTICS:
-            raise _refuse(path, f"its arrays have more than {_MOST_STATISTICS} bytes")
-        with np.load(path, allow_pickle=False) as arrays:
-            plain = all(
-                arrays[name].dtype.kind == "f" and bool(np.isfinite(arrays[name]).all()) for name in arrays.files
-            )
-    except UserError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise _refuse(
-            path, f"it holds something else than plain arrays ({' '.join(str(error).split())[:120]})"
-        ) from None
-    if not plain or len(members) != len(arrays.files):
+    """Check that a file holds plain arrays of finite numbers and no more of them than statistics are."""
+    remedy = "Ask whoever shared it, or choose another repository."
+    arrays = read_arrays(path, "not used: it holds something else than plain arrays", remedy, most=STATISTICS_BYTES)
+    if not all(values.dtype.kind == "f" and bool(np.isfinite(values).all()) for values in arrays.values()):
         raise _refuse(path, "it holds something else than arrays of finite numbers")
 
 
@@ -137,4 +126,55 @@ def check_preset_folder(folder: Path) -> None:
         raise _refuse(folder / METADATA_FILE, f"its codec lies elsewhere ({metadata['codec']!r})")
     if metadata.get("format", 1) != 1:
         raise UserError(f"the preset has format {metadata['format']}, this version reads 1. Install a newer musika.")
-    config_from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    config = config_from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    _check_sizes(config, folder)
+
+
+def _check_sizes(config: Config, folder: Path) -> None:
+    """Check that networks of a config are not too large, nor larger than the files that hold their weights."""
+    for name, size in _sizes(config):
+        most = _MOST_BLOCKS if name.endswith("_blocks") else _LARGEST_SIZE
+        if not 0 <= size <= most:
+            raise _refuse(folder / "config.json", f"{name} must be from 0 to {most}, it is {size}")
+    wanted = {"codec": _least_codec(config.codec, config.spectral)}
+    if (folder / "generator.weights.h5").is_file():
+        wanted["generator"] = _least_generator(config.generator, config.codec)
+    for name, least in wanted.items():
+        held = (folder / f"{name}.weights.h5").stat().st_size // _LEAST_BYTES
+        if least > held:
+            reason = f"it wants a {name} of {least} weights or more, and {name}.weights.h5 holds at most {held}"
+            raise _refuse(folder / "config.json", reason)
+
+
+def _sizes(config: Config) -> list[tuple[str, int]]:
+    """Every whole number that networks are built from, with its name."""
+    parts = {"spectral": config.spectral, "codec": config.codec, "codec.compact": config.codec.compact}
+    found = []
+    for name, part in {**parts, "generator": config.generator}.items():
+        for key, value in vars(part).items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                found.append((f"{name}.{key}", value))
+    return found
+
+
+def _least_codec(codec: CodecConfig, spectral: SpectralConfig) -> int:
+    """How many weights a codec has at least: those of its largest layers."""
+    if codec.architecture != "compact":
+        return spectral.hop_length * (300 * spectral.hop_length + 8 * spectral.bins + codec.latent_channels)
+    wide, frames, level1 = codec.compact, codec.frames_per_latent, codec.level1_channels
+    encoder = (spectral.bins + wide.level1_hidden) * (level1 + wide.level1_hidden)
+    trunk = wide.trunk * (3 * level1 + 4 * wide.trunk_blocks * wide.trunk + wide.head + frames)
+    low = wide.phase_width * (3 * wide.trunk + (4 * wide.phase_blocks + 2) * wide.phase_width)
+    steps = wide.phase_steps_width * (3 * wide.trunk + 4 * wide.phase_steps_width + wide.phase_steps_head)
+    latent = frames * level1 * codec.latent_channels + 2 * frames * wide.level2_frame * wide.level2_hidden
+    deep = wide.level2_hidden * (4 * codec.latent_channels + 8 * wide.level2_blocks * wide.level2_hidden)
+    phase = low * (wide.phase_recurrence > 0) + steps * (wide.phase_tracking > 0)
+    return encoder + trunk + wide.head * spectral.bins + phase + latent + deep
+
+
+def _least_generator(generator: GeneratorConfig, codec: CodecConfig) -> int:
+    """How many weights a generator has at least: those of its largest layers."""
+    base, last = generator.base_channels, generator.last_width * generator.base_channels
+    steps = generator.patch_latents // 64
+    start = 2 * generator.coordinate_channels * base * (14 * steps**2 + 36)
+    return start + 500 * base**2 + last * (8 * generator.refine_blocks * last + 8 * codec.latent_channels)

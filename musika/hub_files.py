@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from musika.checks import UserError
 from musika.hub_names import HubName
 from musika.preset_names import presets_here
+from musika.resources import file_hash
 
 LARGEST_FILE = 2 * 2**30  # bytes; the largest published file has 62 MB
 _LIST_TIMEOUT = 20.0  # seconds
@@ -202,7 +202,7 @@ def check_arrival(path: Path, listed: RemoteFile, name: HubName) -> None:
     """
     size = path.stat().st_size
     expected = listed.sha256 or listed.git
-    received = _digest(path, "sha256") if listed.sha256 else _digest(path, "sha1", f"blob {size}\0".encode())
+    received = file_hash(path) if listed.sha256 else file_hash(path, "sha1", f"blob {size}\0".encode())
     if size == listed.size and expected and received == expected:
         return
     path.unlink()
@@ -210,24 +210,3 @@ def check_arrival(path: Path, listed: RemoteFile, name: HubName) -> None:
         f"{name}: {listed.path} did not arrive as the Hub lists it: {size} bytes of {listed.size}, hash"
         f" {received[:12]} instead of {expected[:12] or 'none listed'}. It was removed; pull again."
     )
-
-
-def _digest(path: Path, kind: str, head: bytes = b"") -> str:
-    """A hash of a file's bytes after a head."""
-    digest = hashlib.new(kind, head)
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    return _digest(path, "sha256")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musika.checks import UserError
+from musika.resources import cache_folder
 
 PREFIX = "hf://"
 PULLED_FILE = "pulled.json"  # written last into a pulled preset: from where, which commit, which files
@@ -102,7 +103,7 @@ def hub_cache() -> Path:
     named = os.environ.get("MUSIKA_CACHE")
     if named:
         return Path(named).expanduser() / "hub"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musika" / "hub"
+    return cache_folder("hub")
 
 
 def pulled_presets() -> list[str]:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musika.checks import UserError, check_integer, check_number
+from musika.gan.coordinates import circle_steps
 
 if TYPE_CHECKING:
     from musika.piece import Piece
@@ -83,7 +84,7 @@ class Loop:
         self.tempo = 60.0 * self.beats / self.seconds if self.beats else None
         self.controls.check_circular(self.seconds)
         self.samples = round(self.seconds * self.sample_rate)
-        self.steps = max(2, round(self.seconds * self.preset.config.latent_rate))
+        self.steps = circle_steps(self.preset.config, self.seconds)
 
     @property
     def turn_seconds(self) -> float:
@@ -189,7 +190,7 @@ class Loop:
         if seconds is not None:
             check_number(seconds, "seconds", above=0.0, high=LONGEST_RENDER)
             samples = round(seconds * self.sample_rate)
-        return np.concatenate(list(self.play(first, first + samples)))
+        return np.concatenate([np.zeros((0, 2), np.float32), *self.play(first, first + samples)])
 
     def stream(self, start: float = 0.0) -> Generator[Floats, None, None]:
         """Play for ever.

@@ -24,7 +24,6 @@ logarithmic scale, the rounding of float32 alone moves a bin far under its frame
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from musika.arrays import read_arrays
 from musika.audio.spectral import amplitude, analyse, log_magnitude, synthesise_scaled
 from musika.checks import UserError
 from musika.config import Config
@@ -112,11 +112,7 @@ def read_expected(path: str | Path, critic: bool) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"--check: there is no file {path}. Give the .npz file of expected arrays.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS if name in file}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"--check: {path} is not a readable .npz file. ({' '.join(str(error).split())})") from None
+    arrays = read_arrays(path, "not a readable .npz file of expected arrays", "Give --check another one.", ARRAYS)
     missing = [name for name in ARRAYS if name not in arrays and (critic or name != "critic")]
     if missing:
         raise UserError(f"--check: {path} lacks these arrays: {', '.join(missing)}.")

@@ -12,14 +12,16 @@ sphere: turning keeps their length, where a straight line would cut through the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
-from musika.checks import UserError, check_choice, check_known, check_number
+from musika.checks import UserError, check_choice, check_known, check_may_open, check_number
 from musika.gan.coordinates import circular_coordinates, coordinates
 from musika.points import Point, make_point
 from musika.settings import Config
@@ -236,21 +238,21 @@ class Path:
         return {"path": stops, "repeat": self.repeat}
 
 
-def _make_stop(given: Any, names: Mapping[str, Any], folder: FilePath, length: float) -> Stop:
+def _make_stop(given: Any, names: Mapping[str, Any], folder: FilePath, length: float, files: bool) -> Stop:
     """A station of what a user gave; ``length`` is its glide when it says nothing."""
     if isinstance(given, Stop):
         return given
     if not isinstance(given, Mapping) or "point" not in given:
-        return Stop(make_point(given, names, folder), glide=length)
+        return Stop(make_point(given, names, folder, files), glide=length)
     check_known(given, _STOP_KEYS, "a stop of a path")
     hold = check_number(given.get("hold", 0.0), "hold", 0.0, LONGEST_STAY)
     usual = 0.0 if "hold" in given else length
     glide = check_number(given.get("glide", usual), "glide", 0.0, LONGEST_STAY)
     curve = check_choice(given.get("curve", "smooth"), "curve", CURVES)
-    return Stop(make_point(given["point"], names, folder), hold, glide, curve)
+    return Stop(make_point(given["point"], names, folder, files), hold, glide, curve)
 
 
-def make_path(given: Any, seconds: float | None = None, folder: str | FilePath = ".") -> Path:
+def make_path(given: Any, seconds: float | None = None, folder: str | FilePath = ".", files: bool = True) -> Path:
     """Make a path of what a user gave.
 
     Args:
@@ -260,12 +262,13 @@ def make_path(given: Any, seconds: float | None = None, folder: str | FilePath =
             ``.yaml`` or ``.json`` file that holds a list or a mapping.
         seconds: Length over which glides that say nothing are spread; 30 s each when left out.
         folder: Where the files of points are looked for.
+        files: Whether files may be named.
 
     Returns:
         The path.
 
     Raises:
-        UserError: If it is none of these.
+        UserError: If it is none of these, or names a file that may not be named.
 
     >>> make_path([{"point": 7, "hold": 20}, {"point": {"seed": 7, "style": 9}, "glide": 5}]).seconds
     25.0
@@ -275,13 +278,14 @@ def make_path(given: Any, seconds: float | None = None, folder: str | FilePath =
     if isinstance(given, (str, FilePath)):
         file = FilePath(given)
         if file.suffix.lower() in (".yaml", ".yml", ".json") and "," not in str(given):
-            return make_path(_read_file(file), seconds, file.parent)
+            check_may_open(file, files)
+            return make_path(read_path_file(file), seconds, file.parent)
         given = [part.strip() for part in str(given).split(",")]
     names: Mapping[str, Any] = {}
     repeat = False
     if isinstance(given, Mapping):
         if "path" not in given and "seed" in given:  # the file of a point
-            return make_path([given], seconds, folder)
+            return make_path([given], seconds, folder, files)
         check_known(given, _PATH_KEYS, "a path")
         names, repeat, given = given.get("points") or {}, given.get("repeat", False), given.get("path")
         if not isinstance(names, Mapping) or not isinstance(repeat, bool):
@@ -291,17 +295,32 @@ def make_path(given: Any, seconds: float | None = None, folder: str | FilePath =
     glides = len(given) - (0 if repeat else 1)
     length = seconds / max(glides, 1) if seconds else DEFAULT_GLIDE
     lengths = [length if index or repeat else 0.0 for index in range(len(given))]
-    stops = [_make_stop(item, names, FilePath(folder), usual) for item, usual in zip(given, lengths, strict=True)]
+    pairs = zip(given, lengths, strict=True)
+    stops = [_make_stop(item, names, FilePath(folder), usual, files) for item, usual in pairs]
     return Path(stops, repeat)
 
 
-def _read_file(path: FilePath) -> Any:
-    """Read a path's YAML or JSON file."""
+def read_path_file(path: FilePath) -> Any:
+    """Read the YAML or JSON file of a path or a point.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it holds, as plain values.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+        text = path.read_text(encoding="utf-8")
+        if path.suffix.lower() == ".json":
+            with suppress(ValueError):  # what is written by hand may be YAML alone
+                return json.loads(text)
+        return yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the path {path} ({error}). Give a .yaml or .json file, or 7,12,7") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"the path {path} is not valid YAML: {' '.join(str(error).split())}") from None

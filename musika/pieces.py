@@ -80,7 +80,8 @@ def find_piece(name: str | Path) -> Path:
     shipped = resource_folder("configs") / "pieces" / f"{path.stem}.yaml"
     if path.parent == Path() and path.suffix.lower() in ("", *ENDINGS) and shipped.is_file():
         return shipped
-    raise UserError(f"there is no piece {str(name)!r}. Give a .yaml file or one of: {', '.join(piece_names())}.")
+    problem = f"{str(name)!r} is no piece" if path.is_file() else f"there is no piece {str(name)!r}"
+    raise UserError(f"{problem}. Give a .yaml file or one of: {', '.join(piece_names())}.")
 
 
 def read_piece(name: str | Path) -> dict[str, Any]:
@@ -100,10 +101,10 @@ def read_piece(name: str | Path) -> dict[str, Any]:
     path = find_piece(name)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"piece: {path} is not valid YAML: {' '.join(str(error).split())}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"piece: cannot read {path}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"piece: {path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"piece: {path} must hold `key: value` lines; see musika/pieces.py for the keys.")
     check_known(values, KEYS, f"piece {path.name}")
@@ -143,7 +144,7 @@ def make_score(values: Mapping[str, Any], folder: str | Path = ".") -> Score:
     16.0
     """
     check_known(values, KEYS, "piece")
-    given: dict[str, Any] = {key: values[key] for key in ("checkpoint", "start", "seed", "truncation") if key in values}
+    given: dict[str, Any] = {key: values[key] for key in ("checkpoint", "seed", "truncation") if key in values}
     if not isinstance(given.get("checkpoint", ""), str):
         raise UserError(f"piece: checkpoint must be a name or a folder. Received: {given['checkpoint']!r}")
     controls = values.get("controls") or {}
@@ -159,6 +160,8 @@ def make_score(values: Mapping[str, Any], folder: str | Path = ".") -> Score:
         given["seconds"] = bars * _bar_seconds(values)
     elif "seconds" in values:
         given["seconds"] = check_number(values["seconds"], "seconds", SHORTEST, LONGEST)
+    if "start" in values:
+        given["start"] = check_number(values["start"], "start", 0.0)
     given["path"] = _make_path(values, given, Path(folder))
     return Score(**given)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musika.audio.writing import replacing
-from musika.checks import UserError, check_integer, check_known, check_number
+from musika.checks import UserError, check_integer, check_known, check_may_open, check_number
 from musika.gan.coordinates import LARGEST_SEED, anchor, check_truncation, style
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ def _make_style(given: Any) -> tuple[float, ...] | int | None:
     return check_integer(given, "style", 0, LARGEST_SEED)
 
 
-def make_point(given: Any, names: Mapping[str, Any] | None = None, folder: str | Path = ".") -> Point:
+def make_point(
+    given: Any, names: Mapping[str, Any] | None = None, folder: str | Path = ".", files: bool = True
+) -> Point:
     """Make a point of what a user gave.
 
     Args:
@@ -132,21 +134,23 @@ def make_point(given: Any, names: Mapping[str, Any] | None = None, folder: str |
             and maybe ``style`` (a seed or numbers), ``truncation``, ``wander`` and ``name``.
         names: Points by name.
         folder: Where files are looked for.
+        files: Whether a file may be named.
 
     Returns:
         The point.
 
     Raises:
-        UserError: If it is none of these.
+        UserError: If it is none of these, or a file that may not be named.
     """
     if isinstance(given, Point):
         return given
     if isinstance(given, str):
         if names and given in names:
-            return replace(make_point(names[given], None, folder), name=given)
+            return replace(make_point(names[given], None, folder, files), name=given)
         if given.lower().endswith(".json"):
+            check_may_open(given, files)
             return load_point(Path(folder) / given)
-        if not given.isdigit():
+        if not given.isdecimal():
             known = f" ({', '.join(map(str, names))})" if names else ""
             raise UserError(f"a point must be a seed, a name{known} or a .json file. Received: {given!r}")
         given = int(given)
@@ -200,7 +204,7 @@ def load_point(path: str | Path) -> Point:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the point {path}: {error.strerror}. Check the path.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is not a point (no JSON). `musika points` makes points.") from None
     if not isinstance(values, dict) or values.get("kind", KIND) != KIND:
         raise UserError(f"{path} is not a point. `musika points` makes points.")

@@ -23,6 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from musika.arrays import STATISTICS_BYTES, read_arrays
 from musika.audio.stereo import from_mid_side
 from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
@@ -32,6 +33,7 @@ from musika.config import Config, ControlConfig, changed_settings, config_from_d
 from musika.gan.generator import build_generator
 from musika.piece import DEFAULT_TRUNCATION, Piece
 from musika.preset_names import METADATA_FILE, find_preset, preset_names
+from musika.resources import replace_folder
 from musika.threads import one_thread_an_operation
 from musika.version import __version__
 from musika.weights import fingerprint, load_weights, randomise, save_weights
@@ -151,11 +153,10 @@ def _read_statistics(path: Path, channels: int) -> tuple[Any, Any]:
     """Read the mean and standard deviation of latents, if they are there."""
     if not path.is_file():
         return 0.0, 1.0
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            mean, std = (np.asarray(arrays[key], np.float32) for key in ("mean", "std"))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"preset: {path} is damaged ({error}). Copy the preset again.") from None
+    arrays = read_arrays(path, "no statistics of a preset", "Copy the preset again.", most=STATISTICS_BYTES)
+    if not {"mean", "std"} <= set(arrays) or any(values.dtype.kind != "f" for values in arrays.values()):
+        raise UserError(f"preset: {path} must hold mean and std as numbers. Copy the preset again.")
+    mean, std = (arrays[key].astype(np.float32) for key in ("mean", "std"))
     if mean.shape != (channels,) or std.shape != (channels,):
         raise UserError(
             f"preset: {path} must hold mean and std of shape ({channels},). Received: {mean.shape} and {std.shape}."
@@ -296,19 +297,10 @@ def save_preset(
         if card is not None:
             (aside / CARD_FILE).write_text(card, encoding="utf-8")
         (aside / METADATA_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-        _replace_folder(aside, folder)
+        replace_folder(aside, folder)
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"preset: cannot write {folder}: {reason}. Check space and permissions.") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
-
-
-def _replace_folder(new: Path, folder: Path) -> None:
-    """Put a folder in the place of another, which is there until the new one can be."""
-    old = new.with_name(f"{new.name}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from musika.audio.reading import AudioReader, show_path
 from musika.blend import Blend
 from musika.checks import UserError
-from musika.data.encode import clock
+from musika.data.encode import show_length
 from musika.data.latent_tools import ARRAY_ENDING, fill_in, read_latents
 from musika.data.latents import LATENT_ENDING, LatentFile, load_latents, save_latents
 
@@ -114,8 +114,8 @@ def check_length(seconds: float, longest: float) -> None:
     """
     if seconds > longest:
         raise UserError(
-            f"the recording lasts {clock(seconds)}; at most {clock(longest)} are allowed here. Cut it first, or work on"
-            " the command line with `musika encode` and `musika latents`."
+            f"the recording lasts {show_length(seconds)}; at most {show_length(longest)} are allowed here. Cut it"
+            " first, or work on the command line with `musika encode` and `musika latents`."
         )
 
 
@@ -268,11 +268,11 @@ def read_blend_sidecar(path: str | Path) -> dict[str, Any] | None:
     Raises:
         UserError: If something is missing in it.
     """
-    from musika.rendering import FORMAT
+    from musika.rendering import FORMAT, check_loop
 
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(values, dict) or not isinstance(values.get("blend"), dict):
         return None
@@ -285,4 +285,4 @@ def read_blend_sidecar(path: str | Path) -> dict[str, Any] | None:
     missing = [name for name in needed if name not in whole]
     if missing or not isinstance(whole["recording"], dict):
         raise UserError(f"these settings are incomplete ({', '.join(missing) or 'recording'}). Give the whole .json.")
-    return whole
+    return check_loop(whole, path)

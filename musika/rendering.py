@@ -260,7 +260,7 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the sidecar {path}: {error.strerror}. Give the .json beside a render.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is not a sidecar (no JSON). Give the .json beside a render.") from None
     needed = ("file", "checkpoint", "preset_hash", "seed", "truncation", "start", "seconds", "precision")
     missing = [key for key in needed if not isinstance(values, dict) or key not in values]
@@ -268,4 +268,27 @@ def read_sidecar(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a sidecar ({', '.join(missing)} missing). Give the .json beside a render.")
     if values.get("format") != FORMAT:
         raise UserError(f"{path} has format {values.get('format')}, not {FORMAT}. Install the version that made it.")
+    return check_loop(values, path)
+
+
+def check_loop(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """Check that the loop of a sidecar, if it has one, says how long it is.
+
+    Args:
+        values: The sidecar's values.
+        path: The sidecar, for the message.
+
+    Returns:
+        The values.
+
+    Raises:
+        UserError: If it does not.
+    """
+    loop = values.get("loop")
+    if loop is None:
+        return values
+    needed = ("seconds", "bars") if isinstance(loop, dict) and loop.get("by_bars") else ("seconds",)
+    missing = [name for name in needed if not isinstance(loop, dict) or name not in loop]
+    if missing:
+        raise UserError(f"{path}: its loop is incomplete ({', '.join(missing)} missing). Give the .json of a render.")
     return values

@@ -85,23 +85,24 @@ def check_score(score: Score, count: int = 1) -> Score:
     from musika.paths import make_path
     from musika.piece import LATEST_START
 
-    length: float | None = check_number(score.seconds, "seconds", SHORTEST, LONGEST)
-    check_number(score.start, "start", 0.0, LATEST_START)
+    seconds = check_number(score.seconds, "seconds", SHORTEST, LONGEST)
+    start = check_number(score.start, "start", 0.0, LATEST_START)
     check_truncation(score.truncation)
     check_choice(score.precision, "precision", ["auto", "float32", "bfloat16"])
-    if score.loop is not None:
-        length = score.loop.seconds
-        if score.loop.bars is not None:
-            check_integer(score.loop.bars, "bars", 1, MOST_BARS)
-        else:
-            check_number(score.loop.seconds or 0.0, "seconds", SHORTEST_LOOP, LONGEST_LOOP)
+    loop, length = score.loop, seconds if score.loop is None else None
+    if loop is not None and loop.bars is not None:
+        check_integer(loop.bars, "bars", 1, MOST_BARS)
+    elif loop is not None:
+        length = check_number(loop.seconds or 0.0, "seconds", SHORTEST_LOOP, LONGEST_LOOP)
+        loop = replace(loop, seconds=length)
     seed, path = score.seed, None
     if score.path is not None:
-        path = make_path(score.path, None if length is None else score.start + length)
+        path = make_path(score.path, None if length is None else start + length)
         seed = path.stops[0].point.seed if seed is None else seed
     if seed is None:
         seed = draw_seed()
-    return replace(score, seed=check_integer(seed, "seed", 0, LARGEST_SEED - count + 1), path=path)
+    seed = check_integer(seed, "seed", 0, LARGEST_SEED - count + 1)
+    return replace(score, seconds=seconds, start=start, seed=seed, path=path, loop=loop)
 
 
 def build(preset: Preset, score: Score) -> Piece | Loop:

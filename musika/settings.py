@@ -9,6 +9,8 @@ from typing import Any
 
 from musika.training_settings import CodecTrainingConfig, GeneratorTrainingConfig
 
+BLOCK_STEPS = 96  # that a codec runs at once, 9 s at 10.77 latents a second: more take more memory, fewer more context
+
 
 @dataclass(frozen=True)
 class SpectralConfig:

@@ -17,7 +17,7 @@ def add_training_networks(source: Path, folder: Path, known: list[str], dtype: s
         source: The preset's folder.
         folder: The copy's folder.
         known: What the preset's metadata says that it holds of its training.
-        dtype: ``float32``, or ``float16`` for half the size.
+        dtype: Of a run's critic, ``float32``, or ``float16`` for half the size; the preset's own stays as it is.
 
     Returns:
         What the copy holds now, for its metadata.

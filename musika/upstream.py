@@ -10,7 +10,6 @@ numbers depend on the process that saved them: per kind of layer, only the ascen
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +28,7 @@ from musika.gan.generator import build_generator
 from musika.gan.layers import AdaptiveNorm
 from musika.keras2_files import Layers, read_layers
 from musika.layers import AddNoise
+from musika.resources import file_hash
 
 CODEC_FILES = ("enc.h5", "enc2.h5", "dec.h5", "dec2.h5")
 GENERATOR_FILE = "gen_ema.h5"
@@ -347,15 +347,6 @@ def import_published(
     )
 
 
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def save_published(published: Published, folder: str | Path, metadata: Mapping[str, Any] | None = None) -> Path:
     """Write imported networks as a preset.
 
@@ -380,7 +371,7 @@ def save_published(published: Published, folder: str | Path, metadata: Mapping[s
     networks = {"generator": published.live_generator, "critic": published.critic}
     kept = {name: network for name, network in networks.items() if network is not None}
     notes = {
-        "imported": {name: _digest(path) for name, path in published.sources.items()},
+        "imported": {name: file_hash(path) for name, path in published.sources.items()},
         "training_networks": list(kept),
         **(metadata or {}),
     }

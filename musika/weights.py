@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 
 from musika.checks import UserError, check_choice
+from musika.warned import collected
 
 WEIGHTS_DTYPES = ["float32", "float16"]
 _HASH_LENGTH = 16  # hexadecimal digits: 64 bits are plenty to tell codecs apart
@@ -104,16 +104,27 @@ def load_weights(networks: Mapping[str, keras.Model], path: str | Path) -> None:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"There is no weights file {path}. Check that the preset was copied whole.")
+    floats = [weight for network in networks.values() for weight in network.weights if "float" in weight.dtype]
+    for weight in floats:
+        weight.assign(np.full(weight.shape, np.nan))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns of weights that it leaves as they were
+        with collected(UserWarning):  # Keras warns of some of the weights that it leaves as they were
             _Group(networks).load_weights(path)
     except (OSError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is damaged or not a weights file; copy or save it again. ({reason})") from None
-    except (ValueError, UserWarning) as error:
+    except ValueError as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{path} does not fit the networks of its config.json. ({reason})") from None
+    left = [weight.path for weight in floats if _all_nan(weight)]
+    if left:
+        raise UserError(f"{path} does not fit the networks of its config.json. (It has no {left[0]}.)")
+
+
+def _all_nan(weight: Any) -> bool:
+    """Whether a weight holds nothing but what stands for a value that is still to come."""
+    values = keras.ops.convert_to_numpy(weight)
+    return values.size > 0 and bool(np.isnan(values).all())
 
 
 def fingerprint(settings: Mapping[str, Any], networks: Iterable[keras.Model]) -> str:

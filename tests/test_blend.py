@@ -143,7 +143,7 @@ def test_a_blend_plays_as_decode_plays_it(debug_preset):
 
 def test_other_files_are_no_blends_settings(tmp_path):
     path = tmp_path / "a.json"
-    for text in ("{", "[]", '{"seed": 7}'):
+    for text in ("{", "[]", '{"seed": 7}', "[" * 100_000):
         path.write_text(text)
         assert read_blend_sidecar(path) is None
     for text, sentence in (

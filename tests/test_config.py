@@ -37,6 +37,14 @@ def test_a_config_lays_its_values_over_those_it_extends(tmp_path):
         ("extends: other.yaml", "cannot read .*other.yaml"),
         ("extends: bad.yaml", "extends itself"),
         ("generator: {small: 1}", "generator.small must be of type bool"),
+        ("codec: {architecture: compct}", "codec.architecture must be one of published, compact. .*'compct'"),
+        ("codec: {phase: phasr}", "codec.phase must be one of angle, phasor. .*'phasr'"),
+        ("sample_rate: 0", "sample_rate must be a whole number from 1000"),
+        ("codec: {latent_channels: 0}", "codec.latent_channels must be a whole number from 1"),
+        ("codec: {decoder_frames: 80}", "decoder_frames must be a multiple of 16 .*1536 frames.*: 16, 32, 48, 64, 96"),
+        ("spectral: {hop_length: 0}", "spectral.hop_length must be a whole number from 1"),
+        ("spectral: {level_scale_db: 0}", "spectral.level_scale_db must be a number greater than 0"),
+        ("codec: {architecture: compact, compact: {trunk: 0}}", "codec.compact.trunk must be a whole number from 1"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musika.checks import UserError
-from musika.controls import OutOfRangeWarning, PieceControls, drawn_value
+from musika.controls import OutOfRangeWarning, PieceControls, drawn_value, event_places
 from musika.presets import random_preset
 from musika.settings import ControlConfig
 
@@ -160,6 +160,28 @@ def test_the_traces_of_a_piece_say_how_long_ago_the_last_onset_was(config):
     age = times - onsets[np.searchsorted(onsets, times) - 1]
     np.testing.assert_allclose(traces, np.exp(-age / 0.4), atol=1e-3)
     np.testing.assert_array_equal(controls.condition(150, 40)[:, 11], traces[150:190])  # wherever one begins
+
+
+@pytest.mark.parametrize(
+    ("seed", "seconds", "density"), [(7, 8.03, 3.0), (8, 1.27, 2.0), (9, 0.91, 1.5), (3, 5.5, "2:8:2")]
+)
+def test_the_event_clock_of_a_loop_goes_round(config, seed, seconds, density):
+    config = eventful(config, decays=(0.4,))
+    controls = PieceControls(config, seed, {"note_density": density}, seconds=seconds)
+    steps = round(seconds * config.latent_rate)
+    told = controls.circular_condition((np.arange(steps) + 0.5) / steps, seconds, 0)
+    counts, traces = told[:, 6:10], told[:, 11]
+    whole = float(controls.curves["note_density"].integral(np.array(seconds)))
+    places = event_places(seed, "note_density", 0.0, whole)
+    assert counts.sum() == len(places)  # each of its onsets once, and no others
+    times = (np.arange(steps) + 0.5) / steps * seconds
+    onsets = controls.onsets(0.0, seconds)
+    twice = np.concatenate([onsets - seconds, onsets])
+    age = times - twice[np.searchsorted(twice, times) - 1]
+    if isinstance(density, float):
+        np.testing.assert_allclose(traces, np.exp(-age / 0.4), atol=1e-3)
+    begins = np.searchsorted(times, onsets[0])  # before the first onset the last one's trace goes on
+    assert (np.diff(np.concatenate([traces[-1:], traces[:begins]])) < 0).all()
 
 
 def test_onsets_of_a_stretch_are_those_of_the_whole_and_of_another_seed_others(config):

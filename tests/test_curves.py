@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,25 @@ def test_the_integral_of_a_function_is_that_of_its_values_in_any_order():
     np.testing.assert_array_equal(FunctionCurve(wave, "tempo").integral(times), one_by_one)
 
 
+def test_two_threads_may_follow_one_function():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def ramp(seconds):
+        if threading.current_thread() is other and not inside.is_set():
+            inside.set()
+            go_on.wait(5)
+        return 100.0 + seconds
+
+    curve = FunctionCurve(ramp, "tempo")
+    other = threading.Thread(target=curve.integral, args=(np.array(1.0),))
+    other.start()
+    inside.wait(5)  # it is in the middle of its sums
+    curve.integral(np.array(1.0))
+    go_on.set()
+    other.join()
+    assert float(curve.integral(np.array(2.0))) == pytest.approx(202.0)
+
+
 def test_an_array_has_a_value_a_latent_step():
     curve = make_curve(np.array([1.0, 3.0, 5.0]), "note_density", latent_rate=10.0)
     np.testing.assert_allclose(curve.at(np.array([0.05, 0.1, 0.25, 9.0])), [1.0, 2.0, 5.0, 5.0])
@@ -62,6 +83,9 @@ def test_classes_are_given_by_name_and_change_at_once():
     assert curve.at(np.array([-1.0, 7.9, 8.0])).tolist() == [0.0, 0.0, 1.0]
     with pytest.raises(UserError, match="one of dub, house. Received: 'jazz'"):
         make_curve("jazz", "genre", classes=("dub", "house"))
+    for value in (3, lambda seconds: "dub", [1, 2], [(0.0, "dub", 1)]):
+        with pytest.raises(UserError, match="genre must be one of dub, house, or points"):
+            make_curve(value, "genre", classes=("dub", "house"))
 
 
 @pytest.mark.parametrize(
@@ -83,10 +107,24 @@ def test_what_is_no_curve_is_named(value, message):
         make_curve(value, "tempo")
 
 
+def test_a_curve_names_no_file_where_none_may_be_named(tmp_path):
+    (tmp_path / "a.csv").write_text("0,a\n")
+    for classes in ((), ("a", "b")):
+        with pytest.raises(UserError, match="may not name other files"):
+            make_curve(str(tmp_path / "a.csv"), "key", classes=classes, files=False)
+    assert make_curve("a", "key", classes=("a", "b"), files=False).at(np.zeros(1)) == 0
+
+
 def test_a_bad_row_of_a_csv_file_is_named(tmp_path):
-    (tmp_path / "curve.csv").write_text("0,90\nsoon,100\n")
-    with pytest.raises(UserError, match="row 2 of .*curve.csv"):
-        make_curve(str(tmp_path / "curve.csv"), "tempo")
+    for text, row in (
+        ("0,90\nsoon,100\n", 2),
+        ("# a comment\n\nseconds,value\n0,120\nfive,130\n", 5),
+        ("0;90\n30,150\n", 1),  # no heading, for it has digits
+        ("90\n0,100\n", 1),
+    ):
+        (tmp_path / "curve.csv").write_text(text)
+        with pytest.raises(UserError, match=f"row {row} of .*curve.csv"):
+            make_curve(str(tmp_path / "curve.csv"), "tempo")
 
 
 @pytest.mark.parametrize("function", [lambda seconds: "fast", lambda seconds: np.inf])

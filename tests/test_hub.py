@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,12 +19,14 @@ from hub_server import FakeHub
 
 from musika.checks import UserError
 from musika.cli.main import VERBS, main
+from musika.config import load_config
 from musika.gan.critic import build_critic
 from musika.hub import pull, stated_licence
 from musika.hub_card import Statement, hub_card
+from musika.hub_checks import check_preset_folder
 from musika.hub_names import parse_hub_name, pulled_presets
 from musika.hub_push import push
-from musika.preset_names import find_preset
+from musika.preset_names import find_preset, preset_names
 from musika.presets import load_preset, save_preset
 from musika.weights import load_weights
 
@@ -87,6 +90,8 @@ def test_a_preset_is_pulled_with_what_playing_needs_and_no_more(hub, debug_prese
     assert stated_licence(folder) == "not stated; ask its owner"
     (folder / "MODEL_CARD.md").write_text("---\nlicense: cc-by-4.0\n---\n# mine\n")
     assert stated_licence(folder) == "cc-by-4.0, says its MODEL_CARD.md"
+    (folder / "MODEL_CARD.md").write_text("---\n" + "[" * 5000 + "\n---\n")
+    assert stated_licence(folder) == "not stated; ask its owner"
     assert pulled_presets() == ["hf://me/toy"]
 
 
@@ -231,6 +236,22 @@ def pickled_statistics():
     return buffer.getvalue()
 
 
+def broken_statistics():
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, mean=np.arange(64.0), std=np.ones(64))
+    data = bytearray(buffer.getvalue())
+    data[60:70] = bytes(10)  # in the deflated stream, whose error is none of zipfile's
+    return bytes(data)
+
+
+def sized(**changed):
+    """The config of the toy preset with other sizes."""
+    values = load_config("debug").to_dict()
+    for part, sizes in changed.items():
+        values[part].update({name: values[part][name] | s if isinstance(s, dict) else s for name, s in sizes.items()})
+    return json.dumps(values).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
@@ -242,6 +263,12 @@ def pickled_statistics():
         ("statistics.npz", pickled_statistics(), "something else than plain arrays"),
         ("statistics.npz", pickle.dumps([1]), "something else than plain arrays"),
         ("config.json", b'{"name": "x", "tempo_of_doom": 3}', "tempo_of_doom"),
+        ("config.json", sized(codec={"compact": {"level2_hidden": 200000}}), "level2_hidden must be"),
+        ("config.json", sized(codec={"compact": {"trunk_blocks": 60}}), "trunk_blocks must be from 0 to 16, it is 60"),
+        ("config.json", sized(codec={"architecture": "compact"}), "codec.weights.h5 holds at most"),
+        ("config.json", sized(spectral={"hop_length": 4096}), "it wants a codec of"),
+        ("config.json", sized(generator={"base_channels": 4096}), "it wants a generator of"),
+        ("statistics.npz", broken_statistics(), "something else than plain arrays"),
         ("config.json", b"[1]", "must hold a JSON object"),
         ("metadata.json", b'{"codec": "../../../techno"}', "its codec lies elsewhere"),
         ("metadata.json", b'{"format": 7}', "Install a newer musika"),
@@ -253,6 +280,12 @@ def test_files_are_checked_before_use(hub, name, data, message):
     with pytest.raises(UserError, match=message):
         pull("me/toy", say=quiet)
     assert pulled_presets() == []
+
+
+def test_presets_that_ship_pass_the_checks(tmp_path):
+    for name in preset_names():
+        folder = shutil.copytree(find_preset(name), tmp_path / name, ignore=shutil.ignore_patterns("*.png"))
+        check_preset_folder(folder)
 
 
 STATEMENT = {

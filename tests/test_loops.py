@@ -163,6 +163,10 @@ def test_impossible_lengths_are_refused(controlled, arguments, message):
         controlled.piece(seed=1, tempo=128).loop(**arguments)
 
 
+def test_less_than_a_sample_is_nothing(debug_preset):
+    assert debug_preset.piece(seed=1).loop(seconds=1.0).render(seconds=1e-6).shape == (0, 2)
+
+
 def test_bars_need_a_tempo(debug_preset, controlled):
     with pytest.raises(UserError, match="a loop in bars needs a tempo"):
         debug_preset.piece(seed=1).loop(bars=2)

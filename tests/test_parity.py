@@ -89,7 +89,7 @@ def test_missing_arrays_are_named(published, arrays, tmp_path):
 
 def test_a_file_that_is_no_npz_is_refused(published, tmp_path):
     (tmp_path / "expected.npz").write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(UserError, match="is not a readable .npz file"):
+    with pytest.raises(UserError, match="not a readable .npz file"):
         check_parity(published, tmp_path / "expected.npz")
     with pytest.raises(UserError, match="there is no file"):
         check_parity(published, tmp_path / "other.npz")

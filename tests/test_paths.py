@@ -144,6 +144,7 @@ MISTAKES = [
     ([], "a path must be a list of points"),
     (5, "a path must be a list of points"),
     ("7,x", "a point must be a seed, a name or a .json file. Received: 'x'"),
+    ("7,²", "a point must be a seed, a name or a .json file. Received: '²'"),
     ("nothing.yaml", "cannot read the path nothing.yaml"),
     ([-1], "a point's seed must be a whole number"),
     ([{"point": 7, "hodl": 3}], "unknown key 'hodl'; did you mean 'hold'"),
@@ -170,13 +171,47 @@ def test_a_mistake_in_a_path_is_named(given, message):
         make_path(given)
 
 
+def test_a_path_names_no_files_where_none_may_be_named(tmp_path):
+    file = str(tmp_path / "b.json")
+    (tmp_path / "b.json").write_text('{"seed": 12}')
+    stop = [{"point": file, "hold": 2}]
+    for given in (file, f"{file} ,7", [file], stop, {"points": {"name": file}, "path": ["name"]}, {"path": stop}):
+        if given != f"{file} ,7":
+            assert make_path(given).stops[0].point.seed == 12
+        with pytest.raises(UserError, match="may not name other files"):
+            make_path(given, files=False)
+    assert make_path({"points": {"name": 7}, "path": ["name", "12"]}, files=False).stops[0].point.name == "name"
+
+
 def test_a_style_of_another_preset_is_refused(debug_preset):
     with pytest.raises(UserError, match="the point odd has a style of 3 numbers, this preset's have 16"):
         debug_preset.piece(path=[{"seed": 7, "style": [0.1, 0.2, 0.3], "name": "odd"}])
 
 
+def test_json_may_be_indented_with_tabs(tmp_path):
+    (tmp_path / "path.json").write_text(json.dumps({"path": [7, {"point": {"seed": 9}, "glide": 1e1}]}, indent="\t"))
+    assert make_path(tmp_path / "path.json").seconds == 10
+    (tmp_path / "path.json").write_text("path: [7, 12]  # a person's\n")  # not quite JSON
+    assert len(make_path(tmp_path / "path.json").stops) == 2
+
+
+def test_a_file_that_is_no_path_is_refused(tmp_path):
+    for text in ("[1", "[" * 5000, "path: 2026-13-45"):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(UserError, match="is not valid YAML"):
+            make_path(tmp_path / "a.yaml")
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="is not valid YAML"):
+        make_path(tmp_path / "a.json")
+
+
 def test_a_file_that_is_no_point_is_refused(tmp_path):
-    for text, message in (("{", "no JSON"), ("[1]", "is not a point"), ('{"kind": "cat"}', "is not a point")):
+    for text, message in (
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[1]", "is not a point"),
+        ('{"kind": "cat"}', "is not a point"),
+    ):
         (tmp_path / "a.json").write_text(text)
         with pytest.raises(UserError, match=message):
             make_point(str(tmp_path / "a.json"))

@@ -51,6 +51,15 @@ def test_lengths_in_bars_follow_the_tempo():
     assert score.seconds == pytest.approx(18) and score.path.stops[0].hold == pytest.approx(7.2)
 
 
+def test_numbers_may_be_written_as_text():
+    score = make_score({"start": "5", "seconds": "10", "path": [1, 2]})
+    assert score.start == 5.0 and score.path.stops[1].glide == 15.0
+    score = check_score(make_score({"loop": {"seconds": "10"}, "path": [1, 2]}))
+    assert score.loop.seconds == 10.0
+    score = check_score(Score(start="1", loop=LoopScore(seconds="3"), path=[1, 2]))
+    assert score.start == 1.0 and score.path.stops[1].glide == 4.0
+
+
 def test_controls_are_left_out_by_null_and_none():
     score = make_score({"tempo": "none", "note_density": None, "controls": {"genre": "dub"}})
     assert score.controls == {"tempo": None, "note_density": None, "genre": "dub"}
@@ -91,7 +100,11 @@ def test_a_mistake_in_a_piece_is_named(values, message):
 
 
 def test_a_file_that_is_no_piece_is_refused(tmp_path):
-    for text, message in (("[1", "is not valid YAML"), ("- 1", "must hold `key: value` lines")):
+    for text, message in (
+        ("[1", "is not valid YAML"),
+        ("[" * 5000, "is not valid YAML"),
+        ("- 1", "must hold `key: value` lines"),
+    ):
         (tmp_path / "a.yaml").write_text(text)
         with pytest.raises(UserError, match=message):
             load_piece(tmp_path / "a.yaml")

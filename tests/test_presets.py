@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import h5py
 import keras
@@ -121,6 +122,8 @@ def test_an_unknown_preset_names_those_there_are(tmp_path):
         (lambda folder: (folder / "codec.weights.h5").unlink(), "no weights file"),
         (lambda folder: os.truncate(folder / "codec.weights.h5", 3000), "damaged"),
         (lambda folder: (folder / "generator.weights.h5").write_bytes(b"version https://git-lfs"), "damaged"),
+        (lambda folder: (folder / "statistics.npz").write_bytes(b"PK\x03\x04 nothing"), "no statistics of a preset"),
+        (lambda folder: np.savez(folder / "statistics.npz", mean=np.zeros(4)), "must hold mean and std"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "config.json").write_text('{"colour": 3}'), "unknown key 'colour'"),
         (lambda folder: (folder / "metadata.json").write_text('{"format": 99}'), "Install a newer musika"),
@@ -140,6 +143,38 @@ def test_weights_of_another_size_are_refused(debug_preset_folder, tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="does not fit"):
         load_preset(folder)
+
+
+class Nested(keras.layers.Layer):
+    """A layer that may have others in a list of lists, of which Keras only warns where a file lacks them."""
+
+    def __init__(self, deep):
+        super().__init__(name="nested")
+        self.rows = [[keras.layers.Dense(3)]] if deep else []
+
+    def call(self, values):
+        for row in self.rows:
+            for layer in row:
+                values = layer(values)
+        return values
+
+
+def test_weights_that_a_file_lacks_are_not_left_as_they_were(tmp_path):
+    flat, deep = (keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), Nested(deep)]) for deep in (False, True))
+    path = save_weights({"a": flat}, tmp_path / "flat.weights.h5")
+    with pytest.raises(UserError, match="does not fit the networks"):
+        load_weights({"a": deep}, path)
+
+
+def test_a_warning_of_another_thread_is_no_error_while_weights_are_loaded(tmp_path, monkeypatch):
+    def load(self, path):
+        warnings.warn("a glyph is missing", UserWarning, stacklevel=2)
+
+    (tmp_path / "a.weights.h5").touch()
+    monkeypatch.setattr("musika.weights._Group.load_weights", load)
+    before = list(warnings.filters)
+    load_weights({}, tmp_path / "a.weights.h5")
+    assert warnings.filters == before
 
 
 def test_importing_musika_is_cheap():

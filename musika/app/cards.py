@@ -114,4 +114,5 @@ def history_choices(visit: Visit) -> list[tuple[str, int]]:
     Returns:
         Pairs of text and the piece's number.
     """
-    return [(f"{number} · {visit.pieces[number].title}", number) for number in sorted(visit.pieces, reverse=True)]
+    pieces = dict(visit.pieces)  # a copy: other threads add and remove meanwhile
+    return [(f"{number} · {pieces[number].title}", number) for number in sorted(pieces, reverse=True)]

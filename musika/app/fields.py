@@ -20,10 +20,11 @@ from musika.app.wishes import (
     read_clock,
     read_control,
     read_seed,
-    show_clock,
+    write_clock,
 )
 from musika.checks import UserError, check_integer, check_number
-from musika.paths import make_path
+from musika.curves import make_curve
+from musika.paths import make_path, read_path_file
 from musika.points import Point
 from musika.settings import ControlConfig
 
@@ -120,13 +121,13 @@ def read_path(
         cells = [None if _is_blank(cell) else str(cell).strip() for cell in [*row, "", "", ""][:4]]
         if cells[0] is None:
             continue
-        if cells[0] not in points and not cells[0].isdigit():
+        if cells[0] not in points and not cells[0].isdecimal():
             known = f" ({', '.join(points)})" if points else ""
             raise UserError(f"a point must be a seed or the name of a loaded point{known}. Received: {cells[0][:60]!r}")
         stop: dict[str, Any] = {"point": points[cells[0]] if cells[0] in points else int(cells[0])}
         stop |= {name: cell for name, cell in zip(STOP_PARTS[1:], cells[1:], strict=True) if cell is not None}
         stops.append(stop)
-    return make_path({"path": stops, "repeat": repeat}, seconds).describe() if stops else None
+    return make_path({"path": stops, "repeat": repeat}, seconds, files=False).describe() if stops else None
 
 
 def write_path(path: Mapping[str, Any] | None, points: dict[str, Point]) -> list[list[Any]]:
@@ -140,10 +141,10 @@ def write_path(path: Mapping[str, Any] | None, points: dict[str, Point]) -> list
         Rows that `read_path` reads.
     """
     rows = []
-    for stop in make_path(path).stops if path else ():
+    for stop in make_path(path, files=False).stops if path else ():
         point, name = stop.point, str(stop.point.seed)
         if point != Point(point.seed):
-            name = point.name if point.name and not point.name.isdigit() else f"point of {point.seed}"
+            name = point.name if point.name and not point.name.isdecimal() else f"point of {point.seed}"
             while name in points and points[name] != point:
                 name += "'"
             points[name] = point
@@ -164,27 +165,13 @@ def read_points_file(path: str | Path, points: dict[str, Point]) -> list[list[An
     Raises:
         UserError: If it is neither, or names files.
     """
-    import yaml
-
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))  # JSON is YAML
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        values = read_path_file(Path(path))
+    except UserError:
         raise UserError("this file holds no point and no path. Give a .json or .yaml file with one.") from None
     if isinstance(values, dict) and "seed" in values:
         values = {"points": {}, "path": [{"point": {"name": Path(path).stem} | values}]}
-    _refuse_files(values)
-    return write_path(make_path(values).describe(), points)
-
-
-def _refuse_files(values: Any) -> None:
-    """Refuse text that would be taken for the name of a file, at any depth."""
-    if isinstance(values, dict):
-        values = [value for key, value in values.items() if key != "name"]
-    if isinstance(values, list):
-        for value in values:
-            _refuse_files(value)
-    elif isinstance(values, str) and values.lower().endswith((".json", ".yaml", ".yml", ".csv")):
-        raise UserError(f"a file that is given here may not name other files. Received: {values[:60]!r}")
+    return write_path(make_path(values, files=False).describe(), points)
 
 
 def write_fields(shelf: Shelf, wish: Wish, points: dict[str, Point]) -> dict[str, Any]:
@@ -201,8 +188,8 @@ def write_fields(shelf: Shelf, wish: Wish, points: dict[str, Point]) -> dict[str
     fields: dict[str, Any] = {
         "preset": wish.preset,
         "seed": str(wish.seed),
-        "length": _write_clock(wish.seconds),
-        "start": _write_clock(wish.start),
+        "length": write_clock(wish.seconds),
+        "start": write_clock(wish.start),
         "truncation": wish.truncation,
         "precision": wish.precision,
         "ending": wish.ending,
@@ -241,11 +228,6 @@ def read_alone(shelf: Shelf, fields: Mapping[str, Any], blend: BlendWish) -> Wis
     shelf.controls(preset)  # refuses what is not there
     parts = {name: str(fields.get(name) or value) for name, value in usual.items()}
     return Wish(preset, 0, SHORTEST, precision=parts["precision"], ending=parts["ending"], blend=blend).check(SHORTEST)
-
-
-def _write_clock(seconds: float) -> str:
-    """A time to the microsecond, in hours and minutes where that is exact."""
-    return show_clock(seconds) if seconds == round(seconds, 1) else f"{seconds:.6f}"
 
 
 def _exact(value: float) -> str:
@@ -301,6 +283,15 @@ def _round(value: float, control: ControlConfig) -> float:
     return round(round(value / step) * step, 2)
 
 
+def _read_controls(controls: Mapping[str, ControlConfig], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a sidecar tells of a preset's controls; none of them may name a file."""
+    values = {name: told[name] for name in controls if name in told}
+    for name, value in values.items():
+        if value is not None and value != DRAWN:
+            make_curve(value, name, 1.0, classes=controls[name].classes, files=False)  # whatever it is, it can be made
+    return values
+
+
 def read_settings(
     shelf: Shelf, path: str | Path, recordings: Mapping[str, Recording] | None = None
 ) -> tuple[Wish, list[str]]:
@@ -334,9 +325,7 @@ def read_settings(
     if blend is not None and not blend.recording.path.is_file():
         told.append(f"these settings are of the recording {blend.recording.name}: choose it under Your recording.")
     ending = Path(str(values["file"])).suffix[1:].lower()
-    controls, loop, path_told = values.get("controls") or {}, values.get("loop"), values.get("path")
-    _refuse_files(path_told)
-    _refuse_files(controls)
+    loop, path_told = values.get("loop"), values.get("path")
     if loop is not None:
         bars = _whole(loop["bars"], "bars") if loop.get("by_bars") and loop.get("bars") else None
         loop = LoopWish(bars, _whole(loop.get("turns", 1), "turns"), bool(loop.get("on_beat")))
@@ -346,10 +335,10 @@ def read_settings(
         seconds=check_number(values["loop"]["seconds"] if loop else values["seconds"], "seconds"),
         start=check_number(values["start"], "start"),
         truncation=check_number(values["truncation"], "truncation"),
-        controls={name: controls[name] for name in shelf.controls(preset) if name in controls},
+        controls=_read_controls(shelf.controls(preset), values.get("controls") or {}),
         precision=str(values["precision"]),
         ending=ending if ending in ENDINGS else ENDINGS[0],
-        path=path_told,
+        path=make_path(path_told, files=False).describe() if path_told else None,
         loop=loop,
         blend=blend,
     ), told

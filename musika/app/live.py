@@ -11,7 +11,6 @@ import math
 import secrets
 import threading
 import time
-import warnings
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from musika.app.studio import make_piece
 from musika.app.wishes import SHORTEST, Wish
 from musika.checks import UserError
+from musika.warned import collected
 
 if TYPE_CHECKING:
     from musika.app.shelf import Shelf
@@ -220,8 +220,7 @@ class Listener:
             name: extend_curve(before.get(name), value, first / self.rate) if name in moved else before[name]
             for name, value in asked.items()
         }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with collected():  # `make_piece` has told them
             piece = Piece(plain.preset, wish.seed, wish.truncation, controls, path=wish.path)
         source = _Source(piece, first)
         source.prime()

@@ -13,11 +13,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musika.app.wishes import read_clock, show_clock
+from musika.app.wishes import read_clock, show_clock, write_clock
 from musika.blend import Blend, recorded_blend
 from musika.checks import UserError, check_number
-from musika.hub_files import sha256
 from musika.recordings import check_length, read_recording, recorded_seconds
+from musika.resources import file_hash
 
 if TYPE_CHECKING:
     from musika.data.latents import LatentFile
@@ -170,7 +170,7 @@ def take_recording(upload: str | Path | None, folder: Path) -> Recording:
             seconds = recorded_seconds(path)
             if seconds is not None:
                 check_length(seconds, LONGEST_RECORDING)
-        digest = sha256(path)
+        digest = file_hash(path)
         place = folder / digest[:16] / path.name
         shutil.rmtree(place.parent, ignore_errors=True)
         place.parent.mkdir(parents=True)
@@ -257,8 +257,8 @@ def write_blend(wish: BlendWish) -> dict[str, Any]:
         "blend.gain": how.gain,
         "blend.channels": ", ".join(how.channel_gains),
         "blend.whole": wish.whole,
-        "blend.start": show_clock(how.start),
-        "blend.length": "" if how.length is None else show_clock(how.length),
+        "blend.start": write_clock(how.start),
+        "blend.length": "" if how.length is None else write_clock(how.length),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from musika.checks import UserError
 from musika.config import Config, config_from_dict
+from musika.hub_names import is_hub_name, parse_hub_name
 from musika.preset_names import METADATA_FILE, find_preset, preset_names
 from musika.settings import ControlConfig
 
@@ -128,16 +129,17 @@ class Shelf:
         return name if name in preset_names() and find_preset(name).resolve() == folder else str(folder)
 
     def name_of(self, checkpoint: str) -> str | None:
-        """The name on the shelf of a preset that a sidecar names.
+        """The name on the shelf of a preset that a sidecar names; nothing is pulled for it.
 
         Args:
-            checkpoint: A shipped name or a folder.
+            checkpoint: A shipped name, a folder or a name on the Hub.
 
         Returns:
             The name; None if it is not here.
         """
         try:
-            folder = find_preset(checkpoint).resolve()
+            on_hub = is_hub_name(checkpoint)
+            folder = (parse_hub_name(checkpoint).cached if on_hub else find_preset(checkpoint)).resolve()
         except UserError:
             return checkpoint if checkpoint in self._folders else None
         return next((name for name, here in self._folders.items() if here.resolve() == folder), None)

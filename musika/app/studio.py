@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from musika.curves import BY_SEED
 from musika.recordings import Blended, latents_hash, piece_latents, write_blend_sidecar
 from musika.score import LoopScore, Score, build, seconds_of
 from musika.settings import ControlConfig
+from musika.warned import collected
 
 if TYPE_CHECKING:
     from musika.app.recordings import BlendWish
@@ -118,10 +118,8 @@ def make_piece(shelf: Shelf, wish: Wish) -> tuple[Piece | Loop, list[str]]:
     from musika.controls import OutOfRangeWarning
 
     preset = _preset(shelf, wish)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OutOfRangeWarning)
+    with collected(OutOfRangeWarning) as sentences:
         piece = build(preset, _score(wish))
-    sentences = list(dict.fromkeys(str(warning.message) for warning in caught))
     if wish.loop is not None and wish.ending in ("mp3", "ogg"):
         sentences.append(f"{wish.ending} pads its ends: as a loop it is seamless as wav or flac only.")
     return piece, sentences

@@ -53,12 +53,13 @@ class Visit:
     @property
     def bytes(self) -> int:
         """Size of its pieces' files and its recordings."""
-        return sum(made.bytes for made in self.pieces.values()) + sum(own.bytes for own in self.recordings.values())
+        files: list[Made | Recording] = [*self.pieces.values(), *self.recordings.values()]  # a copy
+        return sum(file.bytes for file in files)
 
     @property
     def recording(self) -> Recording | None:
         """The recording that is used; None if there is none."""
-        return next(reversed(self.recordings.values()), None)
+        return next(reversed(list(self.recordings.values())), None)
 
     def use(self, recording: Recording) -> None:
         """Use a recording from now on; the oldest are removed when there are too many.

@@ -174,6 +174,21 @@ def show_clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{last}" if hours else f"{minutes}:{last}"
 
 
+def write_clock(seconds: float) -> str:
+    """A time to the microsecond for a field, in hours and minutes where that is exact.
+
+    Args:
+        seconds: The time.
+
+    Returns:
+        Text that `read_clock` reads.
+
+    >>> write_clock(90.0), write_clock(1.25)
+    ('1:30', '1.250000')
+    """
+    return show_clock(seconds) if seconds == round(seconds, 1) else f"{seconds:.6f}"
+
+
 def control_modes(control: ControlConfig) -> list[str]:
     """The ways in which a control can be set.
 

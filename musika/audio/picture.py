@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from musika.audio.reading import SAMPLE_RATE, AudioReader
+from musika.audio.reading import SAMPLE_RATE, AudioReader, clock
 from musika.audio.spectral import analysis_window
 from musika.audio.writing import replacing
 from musika.checks import UserError
@@ -98,17 +98,6 @@ def _log_rows(sample_rate: int) -> tuple[Floats, NDArray[np.float64]]:
     return _row_weights(borders, sample_rate), borders
 
 
-def _clock(seconds: float) -> str:
-    """Time as ``m:ss`` or ``h:mm:ss``.
-
-    >>> _clock(3725.0)
-    '1:02:05'
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 def _paint(levels: Floats, borders: NDArray[np.float64], seconds: float, start: float, title: str, path: Path) -> None:
     """Paint levels ``(channels, rows, columns)`` and save them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -131,7 +120,7 @@ def _paint(levels: Floats, borders: NDArray[np.float64], seconds: float, start: 
         axis.set_ylabel(f"{name} (Hz)".strip())
     if seconds >= 20:
         axes[-1].xaxis.set_major_locator(MaxNLocator(nbins=12, steps=[1, 2, 3, 5, 6, 10]))
-        axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
+        axes[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
     axes[-1].set_xlabel("time (min:s)" if seconds >= 20 else "time (s)")
     figure.colorbar(image, ax=list(axes), label="dB", pad=0.01, aspect=15 * channels)
     if title:

@@ -44,6 +44,25 @@ def show_path(path: str | Path) -> str:
     return str(path).encode("utf-8", "replace").decode("utf-8")
 
 
+def clock(seconds: float, decimals: int = 0) -> str:
+    """Give a time or a length as people write it.
+
+    Args:
+        seconds: The time.
+        decimals: Digits of a part of a second.
+
+    Returns:
+        Text such as ``1:15``, from an hour on ``1:02:05``.
+
+    >>> clock(3725.0), clock(75.04, 1)
+    ('1:02:05', '1:15.0')
+    """
+    minutes, rest = divmod(round(seconds, decimals), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    shown = f"{rest:0{decimals + 3 if decimals else 2}.{decimals}f}"
+    return f"{hours}:{minutes:02d}:{shown}" if hours else f"{minutes}:{shown}"
+
+
 def resampled_length(samples: int, rate: int, sample_rate: int = SAMPLE_RATE) -> int:
     """Count the samples that a file has after resampling.
 
@@ -192,8 +211,8 @@ class AudioReader:
             )
         if self._file.frames > _UNKNOWN_LENGTH:
             raise UserError(f"{shown}: the header does not say how long it is. Convert it once more, e.g. with ffmpeg.")
-        if self._file.frames == 0:
-            raise UserError(f"{shown}: the file holds no audio (0 samples).")
+        if self.samples == 0:
+            raise UserError(f"{shown}: the file holds no audio (0 samples at {self.sample_rate} Hz).")
 
     def __enter__(self) -> AudioReader:
         return self
@@ -229,8 +248,8 @@ class AudioReader:
         exact = resampled_length(position, self.source_rate, self.sample_rate)
         self.ended_early = self._length_known and exact < self.samples
         self.samples = exact
-        if position == 0:
-            raise UserError(f"{show_path(self.path)}: the file holds no audio (0 samples).")
+        if exact == 0:
+            raise UserError(f"{show_path(self.path)}: the file holds no audio (0 samples at {self.sample_rate} Hz).")
 
     def blocks(self, block: int = BLOCK_SAMPLES) -> Iterator[Floats]:
         """Read the file, once.

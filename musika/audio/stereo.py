@@ -17,14 +17,20 @@ def as_stereo(audio: NDArray) -> Floats:
     """Check a waveform; a single channel is doubled.
 
     Args:
-        audio: Waveform `(samples, 2)`, `(samples, 1)` or `(samples,)`.
+        audio: Waveform in [-1, 1], `(samples, 2)`, `(samples, 1)` or `(samples,)`.
 
     Returns:
         float32 waveform `(samples, 2)`.
 
     Raises:
-        UserError: If the shape is another one, or there is a NaN or an infinity.
+        UserError: If the shape is another one, the numbers are whole ones, or there is a NaN or an infinity.
     """
+    kind = np.asarray(audio).dtype
+    if np.issubdtype(kind, np.integer):
+        raise UserError(
+            f"codec: audio must be floating-point numbers from -1 to 1. Received: {kind}. Divide it by the largest that"
+            f" it can hold, {-np.iinfo(kind).min or np.iinfo(kind).max}, first."
+        )
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim == 1:
         samples = samples[:, None]

@@ -100,7 +100,8 @@ def output_format(path: str | Path) -> str:
     ending = Path(path).suffix[1:].lower()
     if ending not in OUTPUT_FORMATS:
         raise UserError(
-            f"the output's ending must be one of .{', .'.join(OUTPUT_FORMATS)}. Received: {show_path(path)!r}"
+            f"the output's ending must be one of .{', .'.join(OUTPUT_FORMATS)}; a folder's name ends in /. Received:"
+            f" {show_path(path)!r}"
         )
     container, coding = OUTPUT_FORMATS[ending]
     if not soundfile.check_format(container, coding):

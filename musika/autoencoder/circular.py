@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from musika.autoencoder.codec import BLOCK_STEPS, Codec, Floats
+from musika.autoencoder.codec import Codec, Floats
+from musika.settings import BLOCK_STEPS
 
 
 def add_around(circle: Floats, start: int, wave: Floats) -> None:

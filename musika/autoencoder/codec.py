@@ -30,13 +30,13 @@ from musika.autoencoder.decoded import Parts
 from musika.autoencoder.memory import keep_freed_memory
 from musika.checks import UserError, check_choice
 from musika.config import Config
+from musika.settings import BLOCK_STEPS
 from musika.threads import side_by_side
 from musika.weights import load_weights, save_weights
 
 Floats = NDArray[np.float32]
 LatentSource = Callable[[int, int], Floats]
 
-BLOCK_STEPS = 96  # 9 s at 10.77 latents a second: longer blocks take more memory, shorter ones more of their context
 WEIGHTS_FILE = "codec.weights.h5"
 _BUILDERS = {
     "level1_encoder": level1.build_level1_encoder,

@@ -40,11 +40,12 @@ def run(args: argparse.Namespace) -> int:
     """
     import time
 
-    from musika.audio.writing import output_format
-    from musika.checks import UserError
+    from musika.audio.writing import OUTPUT_FORMATS, output_format
+    from musika.checks import UserError, check_choice
     from musika.data.encode import check_output_folder, decode_folder, latent_sources, results_table
     from musika.data.latent_tools import ARRAY_ENDING
 
+    check_choice(args.format, "--format", list(OUTPUT_FORMATS))
     output_format(f"audio.{args.format}")
     if args.checkpoint is None and args.source.lower().endswith(ARRAY_ENDING):
         raise UserError(f"{args.source} names no codec: give --checkpoint, the preset whose codec made it.")

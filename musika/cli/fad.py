@@ -109,12 +109,13 @@ def run(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> FadOptions:
     """Check the numbers, and gather what `compare` takes."""
     from musika.checks import UserError, check_integer, check_number
+    from musika.evaluation.embedded import MOST_PROCESSES
     from musika.evaluation.fad import FadOptions
     from musika.evaluation.statistics import STATISTICS_ENDING
 
     check_integer(args.seed, "seed", 0, 2**63 - 1)
     check_integer(args.bootstrap, "bootstrap", 0, 100_000)
-    check_integer(args.processes, "processes", 1, 1024)
+    check_integer(args.processes, "processes", 1, MOST_PROCESSES)
     if args.split is not None:
         check_number(args.split, "split", above=0.0)
     if args.save_statistics and not args.save_statistics.lower().endswith(STATISTICS_ENDING):

@@ -88,7 +88,7 @@ def _loop(args: argparse.Namespace, before: LoopScore | None) -> LoopScore | Non
         return None
     if args.bars is not None or args.seconds is not None or before is None:
         if (args.bars is None) == (args.seconds is None):
-            raise UserError("a loop needs its length: give --bars or --seconds, one of the two.")
+            raise UserError("a loop needs its length: give --bars or --seconds, and not both.")
         before = replace(before or LoopScore(), bars=args.bars, seconds=args.seconds)
     turns = before.turns if args.turns is None else check_integer(args.turns, "turns", 1, MOST_TURNS)
     return replace(before, turns=turns, on_beat=args.on_beat or before.on_beat)
@@ -98,4 +98,8 @@ def _given_controls(args: argparse.Namespace) -> dict[str, Any]:
     """The controls that are asked for, by name; None for those that are to be left out."""
     given = {"tempo": args.tempo, "note_density": args.note_density}
     named = {name: read_value(value) for name, value in given.items() if value is not None}
-    return named | read_controls(args.control)
+    others = read_controls(args.control)
+    for name in named.keys() & others.keys():
+        option = name.replace("_", "-")
+        raise UserError(f"{name} is given twice, by --{option} and by --control. Leave one of them out.")
+    return named | others

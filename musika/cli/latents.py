@@ -77,12 +77,15 @@ def run(args: argparse.Namespace) -> int:
 
     if Path(args.out).suffix.lower() not in (ARRAY_ENDING, ".npz"):
         raise UserError(f"--out must end in .npz or .npy. Received: {args.out!r}")
+    if Path(args.out).resolve() in [Path(name).resolve() for name in args.files]:
+        raise UserError(f"--out would replace {args.out}, which is read. Give another name.")
     files = [read_latents(name) for name in args.files]
     made_by = _common_codec(files, args.checkpoint)
     config = _config(made_by, args.checkpoint)
     latents, samples = _work(args, files, config)
     source = Path(args.files[0]).name
-    whole = replace(made_by, latents=latents, samples=samples, source=source)
+    rate = config.sample_rate if config is not None else made_by.sample_rate
+    whole = replace(made_by, latents=latents, samples=samples, source=source, sample_rate=rate)
     write_latents(args.out, whole)
     seconds = f", {samples / config.sample_rate:.1f} s" if config is not None else ""
     print(f"{args.out}: {len(latents)} steps{seconds}")
@@ -155,6 +158,9 @@ def _work(args: argparse.Namespace, files: list[LatentFile], config: Config | No
 
     if args.what == "cut":
         start = steps(args.start, "start")
+        if config is not None and start >= len(parts[0]):
+            held = lengths[0] / config.sample_rate
+            raise UserError(f"the latents end after {held:.1f} s. Received: --start {args.start:g}")
         stop = None if args.seconds is None else min(start + max(1, steps(args.seconds, "seconds")), len(parts[0]))
         made, samples = tools.cut(parts[0], start, stop), lengths[0] - start * hop
     elif args.what == "join":
@@ -169,6 +175,11 @@ def _work(args: argparse.Namespace, files: list[LatentFile], config: Config | No
         made, samples = tools.mix(parts[0], parts[1], gains), max(lengths)
     else:
         overlap_steps, last = steps(args.seconds, "seconds"), 0 if args.back else 1
+        if config is not None and overlap_steps > min(map(len, parts)):
+            raise UserError(
+                f"the shorter file is {min(lengths) / config.sample_rate:.1f} s long, so a glide cannot take"
+                f" {args.seconds:g} s. Give --seconds up to that."
+            )
         made = tools.glide(parts[0], parts[1], overlap_steps, args.curve)
         made = tools.glide(made, parts[0], overlap_steps, args.curve) if args.back else made
         samples = (len(made) - len(parts[last])) * hop + lengths[last]

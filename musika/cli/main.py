@@ -42,6 +42,7 @@ VERBS = {
     "corpus": "corpus",
 }
 _TRAINING = {"train", "finetune"}
+_NUMBERS = {"float": "a number, such as 12.5", "int": "a whole number, such as 12"}
 STATUS_MISTAKE = 2
 STATUS_INTERRUPTED = 130  # 128 + SIGINT, as shells expect
 
@@ -51,6 +52,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error in one line and exit with 2."""
+        for kind, wanted in _NUMBERS.items():
+            message = message.replace(f"invalid {kind} value:", f"must be {wanted}. Received:")
         self.exit(STATUS_MISTAKE, f"{self.prog}: error: {message.rstrip('.?')}. See `{self.prog} --help`.\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from musika.checks import UserError
 from musika.curves import BY_SEED
 from musika.score import Score, build, seconds_of
+from musika.warned import collected
 
 if TYPE_CHECKING:
     from musika.loops import Loop
@@ -71,10 +73,9 @@ def say_warnings(preset: Preset, score: Score, ending: str = "") -> None:
 
     from musika.controls import OutOfRangeWarning
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OutOfRangeWarning)
+    with collected(OutOfRangeWarning) as messages:
         build(preset, score)
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
+    for message in messages:
         print(f"musika: {message}", file=sys.stderr)
     warnings.simplefilter("ignore", OutOfRangeWarning)
     if score.loop is not None and ending in (".mp3", ".ogg"):
@@ -129,7 +130,7 @@ def output_paths(score: Score, out: str | None, count: int = 1) -> list[Path]:
     name = Path(score.checkpoint).resolve().name
     if out is None or out.endswith(("/", "\\")) or Path(out).is_dir():
         folder = Path(out or ".")
-        return [_free_name(folder / f"musika-{name}-{(score.seed or 0) + index}.wav") for index in range(count)]
+        return [free_name(folder / f"musika-{name}-{(score.seed or 0) + index}.wav") for index in range(count)]
     path = Path(out)
     output_format(path)
     if count == 1:
@@ -137,8 +138,15 @@ def output_paths(score: Score, out: str | None, count: int = 1) -> list[Path]:
     return [path.with_name(f"{path.stem}-{index + 1}{path.suffix}") for index in range(count)]
 
 
-def _free_name(path: Path) -> Path:
-    """The name itself, or with the first number after it that is still free."""
+def free_name(path: Path) -> Path:
+    """Find a name under which nothing is lost.
+
+    Args:
+        path: The wanted file.
+
+    Returns:
+        The file itself, or one with the first number after its name that is still free.
+    """
     free, number = path, 2
     while free.exists():
         free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
@@ -188,6 +196,7 @@ def make(preset: Preset, path: Path, score: Score, extras: Extras, interrupts: I
     """
     from tqdm import tqdm
 
+    from musika.audio.reading import clock
     from musika.rendering import latents_path, render_file, save_piece_latents, sidecar_path, write_sidecar
 
     piece = build(preset, score)
@@ -199,7 +208,7 @@ def make(preset: Preset, path: Path, score: Score, extras: Extras, interrupts: I
         interrupts.rendering = False
     write_sidecar(piece, rendered, start, length, lasting_name(preset, score.checkpoint))
     speed = f"{rendered.times_real_time:.1f} times faster than real time ({preset.codec.precision})"
-    what = f"{_clock(rendered.seconds)} of {preset.name}, seed {piece.seed}{_asked(preset, piece, score)}"
+    what = f"{clock(rendered.seconds, 1)} of {preset.name}, seed {piece.seed}{_asked(preset, piece, score)}"
     print(f"{path}: {what}, made in {rendered.elapsed:.1f} s, {speed}")
     print(f"{sidecar_path(rendered.path)}: every setting; make it again with --from")
     if extras.latents and rendered.samples:
@@ -271,26 +280,26 @@ def lasting_name(preset: Preset, checkpoint: str) -> str:
 
 def _going_on(score: Score, seed: int, rendered: Rendered) -> str:
     """Say how to make the rest of an interrupted render."""
+    from musika.audio.reading import clock
+
     if score.loop is not None:
         return "musika: interrupted; the file is playable. Make it again with the same arguments."
     rest = score.start + score.seconds - rendered.end
     path = rendered.path
     following = path.with_name(f"{path.stem}-rest{path.suffix}")
     return (
-        f"musika: interrupted after {_clock(rendered.seconds)}; the file is playable. Go on with: musika generate"
-        f" --from '{path}.json' --start {rendered.end:.6f} --seconds {rest:.6f} --out '{following}'"
+        f"musika: interrupted after {clock(rendered.seconds, 1)}; the file is playable. Go on with: musika generate"
+        f" --from {shlex.quote(f'{path}.json')} --start {rendered.end:.6f} --seconds {rest:.6f}"
+        f" --out {shlex.quote(str(following))}"
     )
 
 
-def _clock(seconds: float) -> str:
-    """A length as a musician writes it.
-
-    >>> _clock(75.04)
-    '1:15.0'
-    """
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+def _not_made(seed: int, count: int) -> str:
+    """Say how to make the items that an interrupted command did not come to."""
+    return (
+        f"musika: {count} more {'was' if count == 1 else 'were'} not made. Make them by the same command with"
+        f" --seed {seed} --count {count}, and another --out, which would number them from 1 again."
+    )
 
 
 def make_all(
@@ -316,6 +325,9 @@ def make_all(
         preset = load(score, origin)
         say_warnings(preset, score, paths[0].suffix.lower())
         for index, path in enumerate(paths):
-            if not make(preset, path, replace(score, seed=(score.seed or 0) + index), extras or Extras(), interrupts):
+            seed = (score.seed or 0) + index
+            if not make(preset, path, replace(score, seed=seed), extras or Extras(), interrupts):
+                if index + 1 < count:
+                    print(_not_made(seed + 1, count - index - 1), file=sys.stderr)
                 return 130
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 from musika.checks import UserError
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: If there is no such piece, something in it is wrong, or a file cannot be written.
     """
-    from musika.cli.making import Extras, make_all
+    from musika.cli.making import Extras, free_name, make_all
     from musika.pieces import find_piece, load_piece, piece_names, read_piece
     from musika.score import check_score
 
@@ -52,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
     score = replace(load_piece(args.piece), precision=args.precision)
     if args.checkpoint is not None:
         score = replace(score, checkpoint=args.checkpoint)
-    out = args.out if args.out is not None else f"{find_piece(args.piece).stem}.wav"
+    out = args.out if args.out is not None else str(free_name(Path(f"{find_piece(args.piece).stem}.wav")))
     return make_all(check_score(score), out, extras=Extras(args.spectrogram, args.latents))

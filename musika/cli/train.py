@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 HELP = "train a codec on audio, or a generator on latents"
+DEFAULT_CONFIG = "compact"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_generator(what.add_parser("generator", help="a folder of latents -> a generator"))
 
 
-def _add_shared(parser: argparse.ArgumentParser) -> None:
+def _add_shared(parser: argparse.ArgumentParser, config: str | None) -> None:
     """Declare what both trainings take."""
-    parser.add_argument("--config", default="compact", metavar="NAME|FILE", help="config (default: compact)")
+    parser.add_argument(
+        "--config", default=config, metavar="NAME|FILE", help=f"config (default: {DEFAULT_CONFIG}; a run's own)"
+    )
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training run")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--minutes", type=float, metavar="M", help="save and stop after so many minutes")
@@ -28,7 +31,7 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
 
 def _add_codec(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``train codec``."""
-    _add_shared(parser)
+    _add_shared(parser, None)
     parser.add_argument(
         "--data", metavar="DIR|corpus:KIND", help="folder of audio, or practice music such as corpus:techno+piano"
     )
@@ -39,7 +42,7 @@ def _add_codec(parser: argparse.ArgumentParser) -> None:
 
 def _add_generator(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``train generator``."""
-    _add_shared(parser)
+    _add_shared(parser, DEFAULT_CONFIG)
     parser.add_argument("--codec", metavar="PRESET", help="the preset that encoded the latents")
     parser.add_argument("--data", metavar="LATENTS", help="folder of latents, made by `musika encode`")
     parser.add_argument("--from", dest="start", metavar="PRESET", help="train this preset's generator further")
@@ -84,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_codec(args: argparse.Namespace) -> int:
     """Train a codec."""
-    from musika.checks import UserError, check_integer, check_number
+    from musika.checks import UserError, check_number
     from musika.config import load_config
+    from musika.training.codec_plan import check_resumed
     from musika.training.codec_training import train_codec
 
     if args.minutes is not None:
@@ -94,20 +98,17 @@ def _run_codec(args: argparse.Namespace) -> int:
         raise UserError(
             "a new run needs --data: a folder of audio, or corpus:techno, corpus:piano, corpus:techno+piano."
         )
-    overrides = {}
-    if args.steps is not None:
-        steps = check_integer(args.steps, "steps", 0, 10**9)
-        phases = load_config(args.config).codec_training.order
-        overrides = {"codec_training": {name: {"steps": steps} for name in phases}}
-    config = load_config(args.config, overrides)
+    if args.resume:
+        check_resumed(args.out, args.config, args.data, args.start)
     preset = train_codec(
-        config,
+        load_config(args.config or DEFAULT_CONFIG),
         args.data or "",
         args.out,
         resume=args.resume,
         phase=args.phase,
         minutes=args.minutes,
         start=args.start,
+        steps=args.steps,
     )
     print(f"Preset: {preset}")
     return 0

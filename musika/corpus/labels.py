@@ -110,8 +110,11 @@ def read_labels(path: str | Path) -> Labels:
     Raises:
         UserError: If the file is missing or is no label file.
     """
-    with open(check_exists(path, "Label file"), newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
+    try:
+        with open(check_exists(path, "Label file"), newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.reader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"The label file {path} cannot be read as text ({error}). Save it as CSV in UTF-8.") from None
     if not rows or rows[0] != COLUMNS:
         header = ",".join(rows[0]) if rows else "an empty file"
         raise UserError(f"A label file begins with {','.join(COLUMNS)}. Received: {header} in {path}")

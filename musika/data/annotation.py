@@ -137,7 +137,7 @@ def load_annotation(path: str | Path, steps: int | None = None) -> Annotation:
         raise UserError(
             f"{shown}: cannot be read: {error.strerror or error}. `musika annotate` makes annotations."
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(shown, "it is not JSON") from None
     annotation = _parse(content, shown)
     if steps is not None and annotation.steps != steps:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.audio.reading import SAMPLE_RATE
 from musika.checks import UserError, check_number
 from musika.corpus.tracks import KINDS
 
@@ -25,29 +26,32 @@ class AudioPool:
     Attributes:
         train: Tracks `(samples, 2)` int16 to train on.
         held_out: Tracks kept for scores and examples.
+        sample_rate: Samples a second.
     """
 
-    def __init__(self, tracks: list[NDArray[np.int16]], held_out: float, seed: int):
+    def __init__(self, tracks: list[NDArray[np.int16]], held_out: float, seed: int, sample_rate: int = SAMPLE_RATE):
         """Split tracks.
 
         Args:
             tracks: Arrays `(samples, 2)` int16.
-            held_out: Share of the tracks that is held out, at least one; of a single track the end is held out.
+            held_out: Share of the tracks that is held out, at least one and not all; of a single track the end.
             seed: Seed of the choice.
+            sample_rate: Samples a second.
         """
+        self.sample_rate = sample_rate
         if len(tracks) == 1:
             cut = int(len(tracks[0]) * (1 - max(held_out, 0.1)))
             self.train, self.held_out = [tracks[0][:cut]], [tracks[0][cut:]]
             return
         order = np.random.Generator(np.random.Philox(key=[seed, 1])).permutation(len(tracks))
-        count = max(1, round(held_out * len(tracks)))
+        count = min(max(1, round(held_out * len(tracks))), len(tracks) - 1)
         self.held_out = [tracks[index] for index in order[:count]]
         self.train = [tracks[index] for index in order[count:]]
 
     @property
     def seconds(self) -> float:
-        """Length of what is trained on, at 44.1 kHz."""
-        return sum(len(track) for track in self.train) / 44100
+        """Length of what is trained on."""
+        return sum(len(track) for track in self.train) / self.sample_rate
 
     def crops(
         self, count: int, samples: int, rng: np.random.Generator, gain_low_db: float = 0.0, gain_high_db: float = 0.0
@@ -181,4 +185,4 @@ def open_pool(
         write_json(index, {"data": data, "lengths": lengths})
     lengths = read_json(index)["lengths"]
     everything = np.memmap(samples, np.int16, "r").reshape(-1, 2)
-    return AudioPool(np.split(everything, np.cumsum(lengths)[:-1]), held_out, seed)
+    return AudioPool(np.split(everything, np.cumsum(lengths)[:-1]), held_out, seed, sample_rate)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musika.audio.reading import show_path
+from musika.audio.reading import find_files, show_path
 from musika.checks import UserError, check_exists
 from musika.data.annotation import annotation_path, load_annotation
 from musika.data.conditions import annotated_condition
@@ -230,7 +230,7 @@ def load_latent_data(data: str | Path, codec: str, config: Config, codec_name: s
         config.generator.window_latents,
         config.generator.controls,
     )
-    paths = [folder] if folder.is_file() else sorted(folder.rglob(f"*{LATENT_ENDING}"))
+    paths = [folder] if folder.is_file() else find_files(folder, {LATENT_ENDING})
     found, result = [], LatentData()
     for path in paths:
         name = show_path(path.name if path == folder else path.relative_to(folder))

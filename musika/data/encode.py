@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musika.audio.reading import AudioReader, find_audio, find_files, show_path
+from musika.audio.reading import AudioReader, clock, find_audio, find_files, show_path
 from musika.audio.writing import OUTPUT_FORMATS, AudioWriter, replacing
 from musika.checks import UserError, check_choice, check_exists
 from musika.data.latent_tools import latents_for
-from musika.data.latents import LATENT_ENDING, LatentFile, save_latents
+from musika.data.latents import LATENT_ENDING, LatentFile, load_latents, save_latents
 
 if TYPE_CHECKING:
     from musika.autoencoder.codec import Codec
@@ -119,15 +119,25 @@ def check_output_folder(out: str | Path) -> Path:
 def target_paths(files: list[Path], source: Path, out: Path, ending: str) -> list[Path]:
     """Where each file's result goes: the same subfolder and name with another ending.
 
-    Where two files of a folder would meet (``a.wav``, ``a.mp3``), each keeps its own ending in its result's name.
+    Where files of a folder would meet (``a.wav``, ``a.mp3``), each keeps its own ending in its result's name.
     """
     root = source if source.is_dir() else source.parent
     relative = [path.relative_to(root) for path in files]
-    count = Counter(str(path.with_suffix("")).casefold() for path in relative)
-    return [
-        out / (path.with_suffix(ending) if count[str(path.with_suffix("")).casefold()] == 1 else f"{path}{ending}")
-        for path in relative
-    ]
+    whole = [f"{path}{ending}" for path in relative]
+    names, before = [str(path.with_suffix(ending)) for path in relative], None
+    while names != before:  # a whole name may meet another file's short one: `a.wav` and `a.mp3` beside `a.wav.flac`
+        count, before = Counter(name.casefold() for name in names), names
+        names = [name if count[name.casefold()] == 1 else longer for name, longer in zip(names, whole, strict=True)]
+    return [out / name for name in names]
+
+
+def _beside_others(target: Path, source: Path) -> Path:
+    """The target of a file that is encoded alone, or a longer name where latents of another recording lie."""
+    try:
+        other = Path(load_latents(target).source).name if target.exists() else source.name
+    except UserError:  # no latents that anybody could miss
+        return target
+    return target if other == source.name else target.with_name(f"{source.name}{LATENT_ENDING}")
 
 
 def relative_path(path: Path, folder: Path) -> str:
@@ -222,8 +232,10 @@ def encode_folder(
     """
     files, folder, root = audio_sources(source), check_output_folder(out), Path(source)
     codec_hash, results = codec.hash, []
+    targets = target_paths(files, root, folder, LATENT_ENDING)
+    targets = targets if root.is_dir() else [_beside_others(targets[0], root)]
     with _Progress(len(files), "encode", progress) as bar:
-        for path, target in zip(files, target_paths(files, root, folder, LATENT_ENDING), strict=True):
+        for path, target in zip(files, targets, strict=True):
             try:
                 with AudioReader(path, codec.sample_rate) as reader:
                     latents = np.concatenate(list(codec.encode_stream(bar.follow(reader.blocks(), reader.samples))))
@@ -294,17 +306,13 @@ def decode_folder(
     return results
 
 
-def clock(seconds: float) -> str:
-    """A length of time for people.
+def show_length(seconds: float) -> str:
+    """A length of time for people, of less than a minute to the tenth of a second.
 
-    >>> clock(3725.04), clock(5.25)
+    >>> show_length(3725.04), show_length(5.25)
     ('1:02:05', '0:05.2')
     """
-    if seconds < 60:
-        return f"0:{seconds:04.1f}"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return clock(seconds, 1 if seconds < 60 else 0)
 
 
 def results_table(results: list[FileResult], out: str | Path) -> str:
@@ -329,7 +337,8 @@ def results_table(results: list[FileResult], out: str | Path) -> str:
     skipped = len(results) - len(used)
     if skipped:
         lines.append(f"skipped  {_count(skipped)}")
-    lines.append(f"used     {_count(len(used))}   {clock(sum(result.seconds for result in used))}   {show_path(out)}")
+    seconds = sum(result.seconds for result in used)
+    lines.append(f"used     {_count(len(used))}   {show_length(seconds)}   {show_path(out)}")
     return "\n".join(lines)
 
 

@@ -10,8 +10,6 @@ An ``.npz`` without pickle that holds
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.arrays import read_arrays
 from musika.audio.reading import show_path
 from musika.audio.writing import replacing
 from musika.checks import UserError
@@ -73,27 +72,15 @@ def save_latents(path: str | Path, file: LatentFile) -> None:
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """Read all arrays of an ``.npz``."""
-    shown = show_path(path)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise UserError(f"{shown}: not a latent file (a single array). `musika encode` makes latent files.")
-        with loaded as arrays:
-            missing = [name for name in _REQUIRED if name not in arrays.files]
-            if missing:
-                raise UserError(
-                    f"{shown}: not a latent file ({', '.join(missing)} missing). `musika encode` makes latent files."
-                )
-            return {name: arrays[name] for name in (*_REQUIRED, "codec_name") if name in arrays.files}
-    except UserError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError):
+    """Read all arrays of a latent file."""
+    names = (*_REQUIRED, "codec_name")
+    arrays = read_arrays(path, "not a latent file", "`musika encode` makes latent files from audio.", names)
+    missing = [name for name in _REQUIRED if name not in arrays]
+    if missing:
         raise UserError(
-            f"{shown}: not a latent file, or damaged. `musika encode` makes latent files from audio."
-        ) from None
-    except OSError as error:
-        raise UserError(f"{shown}: cannot be read: {error.strerror or error}. Check the path.") from None
+            f"{show_path(path)}: not a latent file ({', '.join(missing)} missing). `musika encode` makes latent files."
+        )
+    return arrays
 
 
 def load_latents(path: str | Path, codec: str | None = None, codec_name: str = "") -> LatentFile:
@@ -129,6 +116,10 @@ def load_latents(path: str | Path, codec: str | None = None, codec_name: str = "
         source=str(arrays["source"].item()),
         codec_name=str(arrays["codec_name"].item()) if "codec_name" in arrays else "",
     )
+    if file.sample_rate < 1 or file.samples < 0:
+        raise UserError(
+            f"{shown}: damaged: {file.samples} samples at {file.sample_rate} Hz are no audio. Encode the audio again."
+        )
     if not np.isfinite(latents).all():
         raise UserError(f"{shown}: damaged: the latents hold NaN or infinite values. Encode the audio again.")
     if codec is not None and file.codec != codec:

@@ -153,7 +153,7 @@ class _Plan:
                 for entry in self.shelf.entries[digest]:
                     entry.update(begin)
                 continue
-            if name in by_source:  # the file has changed
+            if name in by_source and by_source[name] not in self.present:  # the file has changed, not moved
                 old = self.shelf.entries.get(by_source[name], [])
                 self.taken -= {entry["latents"].casefold() for entry in old}
                 self.shelf.forget(by_source[name])

@@ -35,6 +35,7 @@ Floats = NDArray[np.float32]
 
 AUTO, LABELS, LISTENER = "auto", "labels", "librosa"
 PART_SECONDS = 600.0
+_LEAST_SECONDS = 0.5  # of a file
 SILENCE_DB = -60.0  # a part whose peak is lower holds nothing to learn from
 
 
@@ -90,6 +91,12 @@ class FileWorker:
         with SourceReader(job.source, self.codec.sample_rate, job.scratch) as reader:
             start = 0
             for number, (audio, last) in enumerate(self._parts(reader)):
+                if number == 0 and len(audio) < _LEAST_SECONDS * self.codec.sample_rate:
+                    length = len(audio) / self.codec.sample_rate
+                    raise UserError(
+                        f"{show_path(job.source)}: {length:.2g} s long, too short to be music. Give files of"
+                        f" {_LEAST_SECONDS:g} s or more."
+                    )
                 name = job.target if last and number == 0 else _part_path(job.target, number)
                 entry = self._part(job, name, audio, start)
                 start += len(audio)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from musika.data.encode import clock
+from musika.data.encode import show_length
 from musika.data.prepare import Prepared
 
 _MOST_NAMED = 12  # skipped files that are named one by one
@@ -97,7 +97,7 @@ def summary(prepared: Prepared) -> str:
     notes += [f"{looped} shorter than a training window, looped"] if looped else []
     notes += [f"{cut} longer than ten minutes, cut into parts"] if cut else []
     notes += [f"{prepared.gone} no longer in the folder, kept (--prune removes them)"] if prepared.gone else []
-    lines.append(f"used          {len(parts)} files, {clock(3600 * hours)} of music ({'; '.join(notes)})")
+    lines.append(f"used          {len(parts)} files, {show_length(3600 * hours)} of music ({'; '.join(notes)})")
     if prepared.others:
         found = ", ".join(f"{count} {ending}" for ending, count in prepared.others.most_common(5))
         lines.append(f"not audio     {found}")

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.arrays import read_arrays
 from musika.audio.reading import AudioReader, show_path
 from musika.audio.writing import replacing
 from musika.checks import UserError
+from musika.resources import cache_folder, file_hash
 
 if TYPE_CHECKING:
     from musika.evaluation.embeddings.base import Embedding
 
 _FORMAT = 1  # of the cache files; a new one leaves the old ones unused
 _ENDING = ".windows.npz"
-_READ_BYTES = 1 << 20
 
 
 def default_folder() -> Path:
@@ -38,8 +36,7 @@ def default_folder() -> Path:
     Returns:
         ``musika/embeddings`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
     """
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if root else Path.home() / ".cache") / "musika" / "embeddings"
+    return cache_folder("embeddings")
 
 
 def resampler() -> str:
@@ -82,14 +79,10 @@ class Embedded:
 
 def _content_hash(path: Path) -> str:
     """The hash of a file's bytes."""
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as handle:
-            while data := handle.read(_READ_BYTES):
-                digest.update(data)
+        return file_hash(path)
     except OSError as error:
         raise UserError(f"{show_path(path)}: cannot be opened: {error.strerror or error}. Check the path.") from None
-    return digest.hexdigest()
 
 
 class EmbeddingCache:
@@ -132,9 +125,9 @@ class EmbeddingCache:
             What it holds; None if it is not there or damaged.
         """
         try:
-            with np.load(place, allow_pickle=False) as arrays:
-                return Embedded(arrays["windows"], float(arrays["seconds"]), str(arrays["note"]))
-        except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error):
+            arrays = read_arrays(place, "no windows", "Clear the cache.")
+            return Embedded(arrays["windows"], float(arrays["seconds"]), str(arrays["note"]))
+        except (KeyError, ValueError, TypeError):  # UserError is a ValueError
             return None
 
     def write(self, place: Path, embedded: Embedded) -> None:

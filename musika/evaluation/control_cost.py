@@ -17,6 +17,7 @@ from musika.audio.reading import show_path
 from musika.checks import UserError, check_choice, check_number
 from musika.data.annotation import Value, annotation_path, load_annotation
 from musika.data.annotators import Recording, label_events
+from musika.data.crops import swap_sides
 from musika.data.encode import latent_sources
 from musika.data.latents import load_latents
 from musika.data.measures import measure_control
@@ -78,7 +79,7 @@ def _real_music(preset: Preset, data: str | Path) -> tuple[list[Floats], list[di
 def _moments(parts: list[Floats]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of all steps, both ways round in stereo."""
     steps = np.concatenate(parts)
-    return mean_and_covariance(np.concatenate([steps, np.roll(steps, steps.shape[1] // 2, axis=1)]))
+    return mean_and_covariance(np.concatenate([steps, swap_sides(steps)]))
 
 
 def control_cost(preset: Preset, data: str | Path, pieces: int = 64, first_seed: int = 1000) -> dict[str, Any]:

@@ -40,6 +40,16 @@ REAL, CODEC, GENERATED, CONTROLLED = "real, other tracks", "through the codec", 
 REFERENCE = "reference"
 _PIECE_LENGTHS = 10  # of each piece's latents, in which the steps at seams are measured
 MEASURES = ("frechet", "frechet_infinity", "kernel", "precision", "recall", "density", "coverage")
+_SOUND_HEADS = {
+    "above 8 kHz (dB)": "treble_db",
+    "side / mid (dB)": "width_db",
+    "loudness (LUFS)": "loudness_lufs",
+    "loudness range (LU)": "loudness_range_lu",
+    "off pitch (cents)": "pitch_off_cents",
+    "pitch moves (cents)": "pitch_moves_cents",
+    "seam flux": "seam_flux",
+    "seam step": "seam_step",
+}
 COPYING_STEPS = 8  # latent steps that are compared with training music as one: about 0.75 s
 MOST_TRAINING = 20_000  # windows of training music
 _CORPUS_TRACK_SECONDS = 32.0
@@ -119,7 +129,7 @@ def real_clips(data: str, study: GeneratorStudy, sample_rate: int) -> tuple[list
             for slot, index in places[: study.pieces]:
                 track = tracks[index]
                 slots = len(track) // samples
-                start = slot * samples + int(rng.integers(len(track) // slots - samples + 1))
+                start = slot * (len(track) // slots) + int(rng.integers(len(track) // slots - samples + 1))
                 clips.append(track[start : start + samples].astype(np.float32) / np.float32(32768))
             halves.append(clips)
     return halves[0], halves[1]
@@ -356,11 +366,9 @@ def quality_tables(report: dict[str, Any]) -> str:
             cells |= {name: _shown(values[name]) for name in MEASURES[2:]}
             lines[name] = cells
         tables.append(table(lines, embedding))
-    heads = ("above 8 kHz (dB)", "side / mid (dB)", "loudness (LUFS)", "loudness range (LU)", "seam flux", "seam step")
-    keys = ("treble_db", "width_db", "loudness_lufs", "loudness_range_lu", "seam_flux", "seam_step")
     sound = {}
     for name, row in report["rows"].items():
-        sound[name] = {head: _shown(row["sound"][key]) for head, key in zip(heads, keys, strict=True)}
+        sound[name] = {head: _shown(row["sound"][key]) for head, key in _SOUND_HEADS.items()}
         if report["copying"]:
             sound[name]["copying"] = _shown(report["copying"].get(name, {}).get("score"))
     return "\n\n".join([*tables, table(sound, "sound")])

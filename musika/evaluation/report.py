@@ -114,19 +114,20 @@ def commit() -> str:
     """The commit of the checkout that this package runs from.
 
     Returns:
-        Its hash, with a + when files differ from it; empty outside of a checkout.
+        Its hash, with a + when files differ from it; empty outside of a checkout, and where this file is none of its
+        files, as when the package is installed into another project's environment.
     """
     import subprocess
 
-    folder = Path(__file__).resolve().parent
+    place = Path(__file__).resolve()
+
+    def git(*words: str) -> str:
+        """What git says in this file's folder."""
+        command = ["git", "-C", str(place.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
     try:
-        found = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        git("ls-files", "--error-unmatch", place.name)
+        return git("describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return ""
-    return found.stdout.strip()

@@ -1,4 +1,4 @@
-"""What a recording sounds like in a few numbers: treble, width, loudness and its range, and the seams of patches."""
+"""What a recording sounds like in a few numbers: treble, width, loudness and its range, pitch, the seams of patches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.evaluation.intonation import intonation
 from musika.evaluation.reconstruction import border_flux
 from musika.settings import Config
 
@@ -186,15 +187,18 @@ def sound_measures(audio: Floats, latents: Floats, config: Config) -> dict[str, 
         config: The preset's config.
 
     Returns:
-        ``treble_db``, ``width_db``, ``loudness_lufs`` (median short-term), ``loudness_range_lu``, ``seam_flux`` and
-        ``seam_step``; NaN where one cannot be had.
+        ``treble_db``, ``width_db``, ``loudness_lufs`` (median short-term), ``loudness_range_lu``, ``pitch_off_cents``,
+        ``pitch_moves_cents``, ``seam_flux`` and ``seam_step``; NaN where one cannot be had.
     """
     rate = config.sample_rate
+    away, moves = intonation(audio, rate)
     return {
         "treble_db": treble_level(audio, rate),
         "width_db": stereo_width(audio),
         "loudness_lufs": float(np.median(short_term_loudness(audio, rate))),
         "loudness_range_lu": loudness_range(audio, rate),
+        "pitch_off_cents": away,
+        "pitch_moves_cents": moves,
         "seam_flux": seam_flux(audio, config),
         "seam_step": seam_step(latents, config.generator.patch_spacing),
     }

@@ -7,14 +7,13 @@ the embedding and all its settings, the counts, the split-half floor and the ver
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from musika.arrays import read_arrays
 from musika.audio.reading import show_path
 from musika.audio.writing import replacing
 from musika.checks import UserError
@@ -85,17 +84,16 @@ def load_statistics(path: str | Path) -> Statistics:
         UserError: If it is missing, damaged or no such file.
     """
     shown = show_path(path)
+    remedy = "`musika fad --save-statistics` makes them."
+    arrays = read_arrays(path, "no statistics", remedy, ("mean", "covariance", "about"))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            mean, covariance = arrays["mean"].astype(np.float64), arrays["covariance"].astype(np.float64)
-            about = json.loads(str(arrays["about"]))
-            embedding, count = about.pop("embedding"), int(about["windows"])
-            shrinkage = float(about.pop("shrinkage"))
-            known = about.pop("format") == _FORMAT
-    except (EOFError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
-        raise UserError(f"{shown}: no statistics, or damaged. `musika fad --save-statistics` makes them.") from None
-    except OSError as error:
-        raise UserError(f"{shown}: cannot be read: {error.strerror or error}. Check the path.") from None
+        mean, covariance = arrays["mean"].astype(np.float64), arrays["covariance"].astype(np.float64)
+        about = json.loads(str(arrays["about"]))
+        embedding, count = about.pop("embedding"), int(about["windows"])
+        shrinkage = float(about.pop("shrinkage"))
+        known = about.pop("format") == _FORMAT
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise UserError(f"{shown}: no statistics, or damaged. {remedy}") from None
     if not known:
         raise UserError(f"{shown}: statistics of an unknown format. Update musika, or save them again.")
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or len(mean) != embedding.get("dimension"):

@@ -153,6 +153,19 @@ def coordinates(config: Config, seed: int, start_step: int, steps: int, truncati
     return result
 
 
+def circle_steps(config: Config, seconds: float) -> int:
+    """How many latent steps a loop has.
+
+    Args:
+        config: The config.
+        seconds: The loop's length.
+
+    Returns:
+        The whole number nearest to its length, at least 2.
+    """
+    return max(2, round(seconds * config.latent_rate))
+
+
 def circular_coordinates(
     config: Config, seed: int, turns: np.ndarray, steps: int, truncation: float | None = 2.0
 ) -> np.ndarray:

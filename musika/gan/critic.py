@@ -68,7 +68,7 @@ def build_critic(config: Config, dtype: str | None = None) -> keras.Model:
     Returns:
         A model from latents `(batch, window_latents, 2 * latent_channels)` to judgements `(batch, 1)`, float32; with
         controls from `[latents, conditions (batch, window_latents, control columns)]`. Joints, if there are any, stand
-        beside the latents. Its ``noise_layers`` is 0.
+        beside the latents; ``joint_columns`` is their number. Its ``noise_layers`` is 0.
 
     Raises:
         UserError: If the config's sizes do not fit together.
@@ -92,5 +92,5 @@ def build_critic(config: Config, dtype: str | None = None) -> keras.Model:
     judgement = keras.layers.Dense(1, kernel_initializer=HE_UNIFORM, dtype=dtype, name="judgement")(flat)
     inputs = latents if conditions is None else [latents, conditions]
     model = keras.Model(inputs, ops.cast(judgement, "float32"), name="critic")
-    model.noise_layers = 0
+    model.noise_layers, model.joint_columns = 0, joint_columns(config)
     return model

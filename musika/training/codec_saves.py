@@ -40,7 +40,6 @@ class CodecSaves:
         self.folder = trainer.run.folder / "preset"
         self.writer = ScalarWriter(trainer.run.folder / "scalars")
         self.bar: ProgressBar | None = None
-        self.total = 0
         length = clip_samples(trainer.config)
         tracks = [track for track in trainer.pool.held_out if len(track) >= length][:_CLIPS]
         self.clips = [track[:length].astype(np.float32) / 32768 for track in tracks]
@@ -57,12 +56,13 @@ class CodecSaves:
         """
         bar = ProgressBar(phase.settings.steps, step, unit=phase.name + " step", shown=self.progress)
         self.bar = bar
+        before = sum(self._before(phase.name).values())
 
         def receive(losses: dict[str, float]) -> None:
             """Show and write the mean losses of some steps."""
             bar.move(min(bar.done + _LOSS_EVERY, bar.total), losses)
             scalars = {f"{phase.name}/{key}": value for key, value in losses.items()}
-            self.writer.write(self.total + bar.done, scalars)
+            self.writer.write(before + bar.done, scalars)
 
         return [LossCallback(receive, _LOSS_EVERY)]
 
@@ -89,7 +89,8 @@ class CodecSaves:
         if not self.clips:
             return
         scores = evaluate_codec(trainer.networks, trainer.config, [clip[:, 0] for clip in self.clips], griffin=False)
-        self.writer.write(step, {f"held_out/{key}": value for key, value in scores.items()})
+        total = sum(self._before(name).values()) + step
+        self.writer.write(total, {f"held_out/{key}": value for key, value in scores.items()})
         shown = ("both_log_spectral_distance_db", "both_spectral_convergence", "both_harmonic_survival")
         trainer.say(f"{name} {step}: " + ", ".join(f"{key} {scores[key]:.3f}" for key in shown))
         self._examples(name, step)
@@ -104,22 +105,23 @@ class CodecSaves:
         codec = dataclasses.replace(config.codec, phase_iterations=UNTRAINED_PHASE_ITERATIONS)
         return dataclasses.replace(config, codec=codec)
 
+    def _before(self, name: str) -> dict[str, int]:
+        """Steps of the phases that come before one."""
+        training = self.trainer.config.codec_training
+        earlier = training.order[: training.order.index(name)] if name in training.order else ()
+        return {key: getattr(training, key).steps for key in earlier}
+
     def _notes(self, name: str, step: int) -> dict[str, Any]:
         """What the preset's metadata says of the training."""
         config, data = self.trainer.config, self.trainer.run.settings["data"]
-        order = config.codec_training.order
-        done = (
-            {key: getattr(config.codec_training, key).steps for key in order[: order.index(name)]}
-            if name in order
-            else {}
-        )
+        done = {**self._before(name), name: step}
         start = self.trainer.run.settings.get("from")
         return {
             "config": config.name,
             "command": f"musika train codec --config {config.name} --data {data}"
             + (f" --from {start}" if start else ""),
             "minutes_of_music": round(self.trainer.pool.seconds / 60, 1),
-            "steps": ", ".join(f"{key} {count}" for key, count in {**done, name: step}.items() if count) or "0",
+            "steps": ", ".join(f"{key} {count}" for key, count in done.items() if count) or "0",
             "hours": round(self.trainer.seconds / 3600, 2),
             "commit": commit(),
             "earlier": self.trainer.run.settings.get("earlier", []),
@@ -142,6 +144,5 @@ class CodecSaves:
     def close(self) -> None:
         """End the phase's progress bar."""
         if self.bar is not None:
-            self.total += self.bar.total
             self.bar.close()
             self.bar = None

@@ -17,7 +17,9 @@ from musika.checks import UserError
 from musika.config import Config
 from musika.data.audio_pool import AudioPool, open_pool
 from musika.presets import load_preset
-from musika.training.codec_phase import PHASES, CodecPhase, make_batch
+from musika.training.callbacks import StopRequest
+from musika.training.codec_phase import CodecPhase, make_batch
+from musika.training.codec_plan import BEGINNING, check_settings, remaining_phases, shared_crops, with_steps
 from musika.training.codec_start import origin_of, take_over_networks
 from musika.training.components import set_components, weighted_frames
 from musika.training.run import Run, all_finite
@@ -64,7 +66,7 @@ def phase_learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 class _Schedule(keras.callbacks.Callback):
-    """Sets the learning rate of each step, keeps the step number, watches the clock and the losses."""
+    """Sets the learning rate of each step, keeps the step number, watches the clock, Ctrl-C and the losses."""
 
     def __init__(self, trainer: CodecTrainer, phase: CodecPhase, step: int, until: float | None):
         super().__init__()
@@ -79,13 +81,13 @@ class _Schedule(keras.callbacks.Callback):
             optimizer.learning_rate.assign(rate)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the step; stop on a loss that is not a number or when the time is up."""
+        """Count the step; stop on a loss that is not a number, when the time is up or someone asks to."""
         self.step += 1
         if not math.isfinite(float((logs or {}).get("loss", 0.0))):
             self.diverged = True
         if self.until is not None and time.monotonic() > self.until:
             self.timed_out = True
-        if self.diverged or self.timed_out:
+        if self.diverged or self.timed_out or self.trainer.stop.wanted:
             self.phase.stop_training = True
 
 
@@ -97,6 +99,7 @@ class CodecTrainer:
         run: The run folder.
         rate_factor: Halved whenever a phase diverged and was rolled back.
         seconds: Seconds of training so far.
+        stop: A wish to save and stop.
     """
 
     def __init__(self, run: Run, pool: AudioPool, say: Callable[[str], None] = print):
@@ -107,6 +110,7 @@ class CodecTrainer:
         self._cards = same_cards()
         self.rate_factor = 1.0
         self.seconds = 0.0
+        self.stop = StopRequest()
 
     def start(self) -> dict[str, float]:
         """Measure the principal components where the config asks for them.
@@ -203,7 +207,12 @@ class CodecTrainer:
             count = min(every, (steps if step >= phase.judged_from else phase.judged_from) - step)
             started = time.monotonic()
             phase.fit(
-                self.batches(phase, step), steps_per_epoch=count, epochs=1, verbose=0, callbacks=[schedule, *extra]
+                self.batches(phase, step),
+                steps_per_epoch=count,
+                epochs=1,
+                shuffle=False,
+                verbose=0,
+                callbacks=[schedule, *extra],
             )
             if schedule.diverged or not all_finite(self.networks):
                 step = self._roll_back(phase, name)
@@ -213,7 +222,7 @@ class CodecTrainer:
             self.seconds += time.monotonic() - started
             self.save(name, step, phase)
             on_save(name, step)
-            if schedule.timed_out:
+            if schedule.timed_out or self.stop.wanted:
                 return step >= steps
         return True
 
@@ -253,6 +262,7 @@ def start_codec_run(
     say: Callable[[str], None] = print,
     start: str | Path | None = None,
     phase: str | None = None,
+    steps: int | None = None,
 ) -> tuple[CodecTrainer, dict[str, Any]]:
     """Create or reopen a run and load what it holds; its networks lie on every card of this machine.
 
@@ -264,13 +274,25 @@ def start_codec_run(
         say: Told what happens.
         start: A preset or run whose codec a new run starts from.
         phase: The only phase to train.
+        steps: Steps of each phase that is not done, instead of the config's.
 
     Returns:
         The trainer, and where it stands: `phase` and `step`.
+
+    Raises:
+        UserError: If the data, a setting or the run folder is not usable.
     """
+    stands = BEGINNING
     if resume:
         run = Run.open(out, "codec")
         config, data, start = run.config, run.settings["data"], run.settings.get("from")
+        stands = stands if run.last is None else run.load({}, {})
+    if steps is not None:
+        left = remaining_phases(config, stands) + remaining_phases(config, stands, phase)
+        config = with_steps(config, steps, [name for name, _ in left])
+    check_settings(config, phase)
+    if resume:
+        run.change_config(config)
     else:
         run = Run.create(out, config, {"kind": "codec", "data": data, **origin_of(start)})
     training = config.codec_training
@@ -291,47 +313,6 @@ def start_codec_run(
     return trainer, {"phase": "", "step": 0}
 
 
-def shared_crops(config: Config, only: str | None = None) -> list[int]:
-    """The sizes of the batches that a training takes.
-
-    Args:
-        config: The config.
-        only: Train this phase alone.
-
-    Returns:
-        Crops of each phase that has steps.
-
-    >>> from musika.config import load_config
-    >>> shared_crops(load_config("base"))
-    [16, 16, 32, 16]
-    """
-    phases = [getattr(config.codec_training, name) for name in ([only] if only else config.codec_training.order)]
-    return [phase.crops for phase in phases if phase.steps]
-
-
-def remaining_phases(config: Config, state: dict[str, Any], only: str | None = None) -> list[tuple[str, int]]:
-    """The phases still to train, with the steps already done in each.
-
-    Args:
-        config: The config.
-        state: Where the run stands.
-        only: Train this phase alone.
-
-    Returns:
-        Names and steps done.
-
-    Raises:
-        UserError: If a phase does not exist.
-    """
-    order = [only] if only else list(config.codec_training.order)
-    for name in order:
-        if name not in PHASES:
-            raise UserError(f"there is no phase {name!r}; allowed are {', '.join(PHASES)}.")
-    if state["phase"] in order:
-        order = order[order.index(state["phase"]) :]
-    return [(name, int(state["step"]) if name == state["phase"] else 0) for name in order]
-
-
 def train_codec(
     config: Config,
     data: str,
@@ -342,6 +323,8 @@ def train_codec(
     say: Callable[[str], None] = print,
     progress: bool = True,
     start: str | Path | None = None,
+    steps: int | None = None,
+    stop: StopRequest | None = None,
 ) -> Path:
     """Train a codec: principal components where the config asks for them, then its phases.
 
@@ -355,27 +338,31 @@ def train_codec(
         say: Told what happens.
         progress: Whether progress bars are shown.
         start: A preset or run whose codec a new run starts from, instead of principal components.
+        steps: Steps of each phase that is not done, instead of the config's.
+        stop: Listens to Ctrl-C, for who wants to know afterwards whether it came; the training saves and stops then.
 
     Returns:
         The folder of the preset.
 
     Raises:
-        UserError: If the data, the phase or the run folder is not usable.
+        UserError: If the data, a setting or the run folder is not usable.
     """
     from musika.training.codec_saves import CodecSaves
 
-    remaining_phases(config, {"phase": "", "step": 0}, phase)
-    trainer, state = start_codec_run(config, data, out, resume, say, start, phase)
+    trainer, state = start_codec_run(config, data, out, resume, say, start, phase, steps)
     saves = CodecSaves(trainer, progress)
     until = None if minutes is None else time.monotonic() + 60 * minutes
     saves.write(state["phase"] or "start", int(state["step"]))
-    for name, step in remaining_phases(trainer.config, state, phase):
-        if getattr(trainer.config.codec_training, name).steps <= step:
-            continue
-        continues = step > 0
-        complete = trainer.train_phase(name, step, continues, until, saves.callbacks, saves.write)
-        saves.close()
-        if not complete:
-            say(f"time is up in phase {name}; go on with --resume.")
-            break
+    trainer.stop = stop or trainer.stop
+    with trainer.stop:
+        for name, step in remaining_phases(trainer.config, state, phase):
+            if getattr(trainer.config.codec_training, name).steps <= step:
+                continue
+            continues = step > 0
+            complete = trainer.train_phase(name, step, continues, until, saves.callbacks, saves.write)
+            saves.close()
+            if not complete or trainer.stop.wanted:
+                reason = "stopped" if trainer.stop.wanted else "time is up"
+                say(f"{reason} in phase {name}; go on with --resume.")
+                break
     return saves.folder

@@ -95,7 +95,7 @@ def fitted_control(control: ControlConfig, values: np.ndarray) -> ControlConfig:
     low, high = np.quantile(values, [_EDGE, 1.0 - _EDGE])
     middle, half = (low + high) / 2, max((high - low) / 2, _LEAST_WIDTH / 2 * abs(low + high) / 2, 1e-3)
     low, high = (float(f"{value:.3g}") for value in (middle - half, middle + half))
-    if control.clock or control.scaling == "log":
+    if control.clock or control.events or control.scaling == "log":
         low = max(low, min(control.low, float(f"{high / 10:.3g}")))
     return dataclasses.replace(control, low=low, high=high) if low < high else control
 

@@ -14,6 +14,7 @@ from musika.config import CodecPhaseConfig, Config
 from musika.data.encode import MANIFEST
 from musika.data.shelf import read_manifest
 from musika.presets import Preset, load_preset
+from musika.training.callbacks import StopRequest
 from musika.training.codec_training import train_codec
 
 STEPS = 600
@@ -95,15 +96,20 @@ def tune_decoders(
 
     Raises:
         UserError: If there is no audio, or the latents would no longer fit.
+        KeyboardInterrupt: If someone stopped it; what is done is saved.
     """
     if minutes is not None:
         check_number(minutes, "decoders", above=0.0, high=1e6)
     audio, resume = audio_folder(data), (Path(out) / "run.json").is_file()
     config = decoder_config(preset.config, steps)
     say(f"decoders: trained on the audio in {audio}.")
+    stop = StopRequest()
     folder = train_codec(
-        config, str(audio), out, resume=resume, minutes=minutes, say=say, progress=shown, start=preset.folder
+        config, str(audio), out, resume=resume, minutes=minutes, say=say, progress=shown, start=preset.folder, stop=stop
     )
+    if stop.wanted:
+        say("decoders: stopped; the same command goes on.")
+        raise KeyboardInterrupt
     if load_preset(folder).codec.hash != preset.codec.hash:
         raise UserError(f"the codec in {folder} makes other latents than {preset.name}. Remove it and start anew.")
     return folder

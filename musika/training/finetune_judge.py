@@ -9,7 +9,6 @@ import dataclasses
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from musika.evaluation.latent_windows import CopyingDetector
 from musika.presets import Preset
 from musika.training.finetune_report import write_report
 from musika.training.generator_saves import GeneratorSaves
-from musika.training.run import read_json, replace_folder, write_json
+from musika.training.run import put_in_place, read_json, write_json
 
 HISTORY = "evaluations.json"
 PIECES, PIECE_STEPS = 32, 256
@@ -245,7 +244,7 @@ class Judge:
         aside = self.folder / ".best.partial"
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(self.folder / "preset", aside)
-        replace_folder(aside, self.folder / "best")
+        put_in_place(aside, self.folder / "best")
 
     def _line(self, item: Evaluation) -> str:
         """What was found at a save, for the terminal."""
@@ -258,18 +257,3 @@ class Judge:
             clock = self.saves.preset.controls[name].clock
             parts.append(f"{name} {f'held in {value:.0%} of pieces' if clock else f'followed (rank {value:.2f})'}")
         return f"{parts[0]} {', '.join(parts[1:])}" if len(parts) > 1 else f"{parts[0]} nothing to measure with"
-
-
-def read_history(folder: str | Path) -> dict[str, Any]:
-    """What a fine-tuning found.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        ``verdict``, ``best`` (a step), ``frechet_training`` and ``saves``.
-
-    Raises:
-        UserError: If the run has no evaluations.
-    """
-    return read_json(Path(folder) / HISTORY)

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from musika.audio import borders
+from musika.audio.spectral import analysis_window
 from musika.config import Config, SpectralConfig
 from musika.training.autodiff import mean_over_replicas
 
@@ -19,21 +20,6 @@ _RANGE_DB = 45.0  # what lies this far under a frame's peak is hardly heard
 _COMPRESSION = 0.4  # exponent of power-compressed magnitudes, near that of loudness
 _WEIGHT_CORNER_HZ = 1500.0
 SCALES = (256, 512, 1024, 2048)  # window lengths of the multi-scale spectral distance
-
-
-def hann_window(length: int) -> np.ndarray:
-    """Periodic Hann window.
-
-    Args:
-        length: Samples.
-
-    Returns:
-        Array `(length,)` float32.
-
-    >>> hann_window(4).tolist()
-    [0.0, 0.5, 1.0, 0.5]
-    """
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype("float32")
 
 
 def short_time_spectrum(audio: Any, fft_length: int, hop_length: int) -> tuple[Any, Any]:
@@ -47,7 +33,7 @@ def short_time_spectrum(audio: Any, fft_length: int, hop_length: int) -> tuple[A
     Returns:
         Real and imaginary part `(batch, frames, fft_length // 2 + 1)`.
     """
-    return ops.stft(audio, fft_length, hop_length, fft_length, window=hann_window(fft_length), center=False)
+    return ops.stft(audio, fft_length, hop_length, fft_length, window=analysis_window(fft_length), center=False)
 
 
 def scaled_level(real: Any, imaginary: Any, spectral: SpectralConfig, floor: float = 1e-10) -> Any:
@@ -92,7 +78,7 @@ def inverse_short_time_spectrum(real: Any, imaginary: Any, spectral: SpectralCon
         Waveforms `(batch, (frames - 1) * hop_length + fft_length)`; the outer ``overlap`` samples fade.
     """
     length, hop = spectral.fft_length, spectral.hop_length
-    window, parts = hann_window(length), length // hop
+    window, parts = analysis_window(length), length // hop
     power = np.sum(np.reshape(window**2, (parts, hop)), axis=0)
     dual = (window / np.tile(power, parts)).astype("float32")
     frames = ops.multiply(ops.irfft((real, imaginary), fft_length=length), dual)

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musika.arrays import read_arrays
 from musika.checks import UserError
 from musika.config import Config, config_from_dict
+from musika.resources import replace_folder
 
 if TYPE_CHECKING:
     import keras
 
 STATE_FILE = "state.json"
-ARRAYS_FILE = "arrays.npz"
 FORMAT = 1
 
 
@@ -69,11 +70,11 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} is not valid JSON ({error}). Restore it from another copy.") from None
 
 
-def replace_folder(aside: Path, final: Path, keep: Path | None = None) -> None:
-    """Put a finished folder in place of an older one.
+def put_in_place(aside: Path, final: Path, keep: Path | None = None) -> None:
+    """Put a finished folder in place of an older one, once it is safe on the disk.
 
     Args:
-        aside: The new folder, complete, on the same file system.
+        aside: The new folder, see `musika.resources.replace_folder`.
         final: Where it goes.
         keep: Where the older folder goes; without it the older folder is removed.
     """
@@ -81,13 +82,7 @@ def replace_folder(aside: Path, final: Path, keep: Path | None = None) -> None:
         if file.is_file():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
-    older = keep or final.with_name(f".{final.name}.older")
-    if final.exists():
-        shutil.rmtree(older, ignore_errors=True)
-        os.rename(final, older)
-    os.rename(aside, final)
-    if keep is None:
-        shutil.rmtree(older, ignore_errors=True)
+    replace_folder(aside, final, keep)
 
 
 def save_state(
@@ -95,7 +90,6 @@ def save_state(
     models: Mapping[str, keras.Model],
     optimizers: Mapping[str, keras.optimizers.Optimizer],
     state: Mapping[str, Any],
-    arrays: Mapping[str, np.ndarray] | None = None,
     keep: str | Path | None = None,
 ) -> Path:
     """Save everything that the next training step depends on, as one folder, atomically.
@@ -105,7 +99,6 @@ def save_state(
         models: Models by name; their weights go to ``<name>.weights.h5``.
         optimizers: Built optimisers by name; their variables go to ``<name>.optimizer.npz``.
         state: What else is needed, as JSON can hold it.
-        arrays: Further arrays by name.
         keep: Where an older folder is moved; without it, it is removed.
 
     Returns:
@@ -123,11 +116,8 @@ def save_state(
             model.save_weights(str(aside / f"{name}.weights.h5"))
         for name, optimizer in optimizers.items():
             np.savez(aside / f"{name}.optimizer.npz", **_optimizer_arrays(optimizer))
-        if arrays:
-            further: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
-            np.savez(aside / ARRAYS_FILE, **further)
         write_json(aside / STATE_FILE, dict(state))
-        replace_folder(aside, folder, None if keep is None else Path(keep))
+        put_in_place(aside, folder, None if keep is None else Path(keep))
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise UserError(f"cannot save to {folder}: {error}. Free some space or choose another folder.") from None
@@ -165,25 +155,8 @@ def load_state(
         path = folder / f"{name}.optimizer.npz"
         if not path.is_file():
             raise UserError(f"the save {folder} lacks {path.name}: it is not complete. Use another save.")
-        with np.load(path, allow_pickle=False) as saved:
-            _load_optimizer(optimizer, dict(saved), path)
+        _load_optimizer(optimizer, read_arrays(path, "no optimiser's state", "Use another save."), path)
     return state
-
-
-def load_arrays(folder: str | Path) -> dict[str, np.ndarray]:
-    """Load the further arrays of a save.
-
-    Args:
-        folder: A folder that ``save_state`` wrote.
-
-    Returns:
-        Arrays by name; empty when none were saved.
-    """
-    path = Path(folder) / ARRAYS_FILE
-    if not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as saved:
-        return dict(saved)
 
 
 def _optimizer_arrays(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
@@ -329,7 +302,6 @@ class Run:
         models: Mapping[str, keras.Model],
         optimizers: Mapping[str, keras.optimizers.Optimizer],
         state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray] | None = None,
     ) -> Path:
         """Save as ``last``; the save before it becomes ``healthy``.
 
@@ -337,12 +309,11 @@ class Run:
             models: Models by name.
             optimizers: Built optimisers by name.
             state: What else is needed, as JSON can hold it.
-            arrays: Further arrays by name.
 
         Returns:
             The save's folder.
         """
-        return save_state(self.folder / "last", models, optimizers, state, arrays, keep=self.folder / "healthy")
+        return save_state(self.folder / "last", models, optimizers, state, keep=self.folder / "healthy")
 
     def load(
         self,

@@ -14,7 +14,8 @@ def take_over_weights(target: keras.Model, source: keras.Model) -> None:
     """Set a network's weights to those of another that has the same layers but fewer channels at its inputs.
 
     What the new channels (controls beside the coordinates, or beside the critic's latents) feed starts at zero, so the
-    network begins by doing what the other one does. Channels come last in the inputs, and are the only difference.
+    network begins by doing what the other one does. Channels come last in the inputs, only a critic's joints come after
+    them, and are the only difference.
 
     Args:
         target: The network to set.
@@ -25,7 +26,12 @@ def take_over_weights(target: keras.Model, source: keras.Model) -> None:
     """
     if len(target.weights) != len(source.weights):
         raise UserError("the weights cannot be taken over: the networks have different layers. Train without --from.")
-    values = []
+    joints, values = getattr(source, "joint_columns", 0), []
+    if joints and joints != target.joint_columns:
+        raise UserError(
+            f"the weights cannot be taken over: that critic is shown {joints} channels of joints, this one"
+            f" {target.joint_columns}. Set generator_training.critic_joints as it was, or train without --from."
+        )
     for new, old in zip(target.weights, source.weights, strict=True):
         value = np.asarray(keras.ops.convert_to_numpy(old))
         if new.path.endswith(_FLATTENED) and value.shape != tuple(new.shape):
@@ -33,16 +39,17 @@ def take_over_weights(target: keras.Model, source: keras.Model) -> None:
             value, shape = value.reshape(steps, -1, value.shape[-1]), (steps, new.shape[0] // steps, new.shape[1])
             values.append(widened(value, shape).reshape(tuple(new.shape)))
         else:
-            values.append(widened(value, tuple(new.shape)))
+            values.append(widened(value, tuple(new.shape), joints))
     target.set_weights(values)
 
 
-def widened(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def widened(kernel: np.ndarray, shape: tuple[int, ...], last: int = 0) -> np.ndarray:
     """A kernel with zero rows for further inputs.
 
     Args:
         kernel: `(..., inputs, outputs)`.
         shape: The shape wanted. Only its last axis but one may be larger.
+        last: How many inputs come after the further ones.
 
     Returns:
         The kernel in that shape.
@@ -62,4 +69,5 @@ def widened(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
             " a preset with the same generator settings, or train without --from."
         )
     more = np.zeros((*shape[:-2], shape[-2] - kernel.shape[-2], shape[-1]), kernel.dtype)
-    return np.concatenate([kernel, more], axis=-2)
+    place = inputs - last
+    return np.concatenate([kernel[..., :place, :], more, kernel[..., place:, :]], axis=-2)

@@ -103,3 +103,20 @@ def test_idle_visits_are_forgotten_with_their_files(tmp_path, monkeypatch):
     visit.folder.mkdir()
     monkeypatch.setattr(visits, "IDLE_SECONDS", -1.0)
     assert store.open(visit.key).key != visit.key and not visit.folder.exists()
+
+
+def test_a_visit_may_change_while_its_size_is_taken(tmp_path):
+    store = Visits(tmp_path)
+    visit = store.open()
+
+    class Growing:
+        """Stands for a piece beside which another one is made by another thread."""
+
+        @property
+        def bytes(self):
+            visit.pieces[len(visit.pieces) + 1] = visit.recordings[str(len(visit.recordings))] = self
+            return 5
+
+    visit.pieces[1] = visit.recordings["0"] = Growing()
+    assert visit.bytes == 10
+    assert store.open(visit.key) is visit and len(visit.pieces) == len(visit.recordings) > 3

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from musika.app.fields import (
     write_fields,
     write_path,
 )
+from musika.app.shelf import Shelf
 from musika.app.studio import make, make_piece
 from musika.app.wishes import Wish
 from musika.checks import UserError
@@ -53,9 +55,43 @@ def test_settings_of_another_preset_are_refused_or_warned_of(shelf, usual, tmp_p
     with pytest.raises(UserError, match="are of preset 'elsewhere', and here are only steered, toy"):
         read_settings(shelf, tmp_path / "x.json")
     assert "has changed since" in read_settings(shelf, tmp_path / "y.json")[1][0]
-    (tmp_path / "z.json").write_text(json.dumps(values | {"path": {"path": ["/etc/secret.json"], "repeat": False}}))
-    with pytest.raises(UserError, match="may not name other files"):
-        read_settings(shelf, tmp_path / "z.json")
+
+
+def test_settings_of_a_file_pull_nothing_from_the_hub(shelf, usual, tmp_path, monkeypatch):
+    def pull(place, *args):
+        raise AssertionError(f"{place} is pulled")
+
+    monkeypatch.setattr("musika.hub.pull", pull)
+    made, _ = make(shelf, read_wish(shelf, usual, 60.0), tmp_path, "a")
+    values = json.loads(made.files["settings"].read_text())
+    (tmp_path / "x.json").write_text(json.dumps(values | {"checkpoint": "hf://someone/huge"}))
+    with pytest.raises(UserError, match="are of preset 'hf://someone/huge', and here are only steered, toy"):
+        read_settings(shelf, tmp_path / "x.json")
+
+
+def test_a_preset_that_was_pulled_before_is_found_by_its_name_on_the_hub(debug_preset_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUSIKA_CACHE", str(tmp_path))
+    (tmp_path / "hub" / "me").mkdir(parents=True)
+    pulled = shutil.copytree(debug_preset_folder, tmp_path / "hub" / "me" / "toy")
+    shelf = Shelf([str(pulled)], "float32")
+    assert shelf.name_of("hf://me/toy") == shelf.names[0] and shelf.name_of("hf://me/other") is None
+    assert shelf.name_of("hf://nonsense") is None
+
+
+def test_settings_of_a_file_name_no_other_files(shelf, usual, tmp_path):
+    made, _ = make(shelf, read_wish(shelf, usual, 60.0), tmp_path, "a")
+    values = json.loads(made.files["settings"].read_text())
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"seed": 1234567}')
+    for changed in (
+        {"path": {"path": [str(secret)], "repeat": False}},
+        {"path": {"points": {"name": str(secret)}, "path": ["name"]}},
+        {"path": f"{secret} ,7"},
+        {"controls": {"tempo": "secret.csv"}},
+    ):
+        (tmp_path / "z.json").write_text(json.dumps(values | changed))
+        with pytest.raises(UserError, match="may not name other files"):
+            read_settings(shelf, tmp_path / "z.json")
 
 
 def test_only_the_controls_of_the_preset_are_asked_for(shelf, usual):
@@ -74,6 +110,7 @@ def test_only_the_controls_of_the_preset_are_asked_for(shelf, usual):
         ({"truncation": "much"}, "variety must be a number"),
         ({"tempo.mode": "curve", "tempo.curve": ""}, "the curve is empty"),
         ({"path": [["secret.json", "", "", ""]]}, "a point must be a seed or the name of a loaded point"),
+        ({"path": [["²", "", "", ""]]}, "a point must be a seed or the name of a loaded point"),
         ({"path": [["7", "-1", "", ""]]}, "hold must be a number"),
         ({"path": [["7", "", "", ""], ["8", "", "", "wild"]]}, "curve must be one of linear, smooth"),
         ({"loop": True, "loop.turns": 2.5}, "turns must be a whole number"),
@@ -101,9 +138,13 @@ def test_a_points_file_is_added_under_its_name(tmp_path):
     file, known = tmp_path / "calm.json", {}
     file.write_text(json.dumps({"seed": 5, "style": [0.5, 1.0], "kind": "musika point", "format": 1}))
     assert read_points_file(file, known)[0][0] == "calm" and known["calm"].style == (0.5, 1.0)
-    file.write_text("path: [/etc/secret.json]")
-    with pytest.raises(UserError, match="may not name other files"):
-        read_points_file(file, known)
+    (tmp_path / "secret.json").write_text('{"seed": 1234567}')
+    secret = tmp_path / "secret.json"
+    for text in (f"path: [{secret}]", f"points: {{name: {secret}}}\npath: [name]", f'"{secret} ,7"', f'"{secret}"'):
+        file.write_text(text)
+        with pytest.raises(UserError, match="may not name other files"):
+            read_points_file(file, known)
+    assert set(known) == {"calm"}
     file.write_text("{")
     with pytest.raises(UserError, match="holds no point and no path"):
         read_points_file(file, known)

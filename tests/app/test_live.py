@@ -110,7 +110,7 @@ def test_a_curve_keeps_its_past(before, asked, expected):
 
 def test_a_wrong_change_is_refused_and_the_sound_goes_on(shelf):
     listener = Listener(shelf, WISH)
-    with pytest.raises(UserError, match="tempo must be a possible value"):
+    with pytest.raises(UserError, match="tempo must be above 0 and at most"):
         listener.change(replace(WISH, controls={"tempo": -5.0}))
     assert len(listener.chunk(0)) == 4 * CHUNK
     listener.change(replace(WISH, controls={"tempo": 170.0}))

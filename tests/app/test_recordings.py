@@ -259,8 +259,10 @@ def test_old_recordings_make_room_and_encoding_can_be_stopped(stage, visitor, tm
 
 
 def test_fields_of_a_blend_are_written_and_read(tmp_path):
-    fields = USUAL | {"blend.tool": "mix", "blend.channels": "0=1, 2-3=0.5", "blend.length": "0:01.5"}
+    fields = USUAL | {"blend.tool": "mix", "blend.channels": "0=1, 2-3=0.5"}
+    fields |= {"blend.start": "0:01.25", "blend.length": "2.345"}
     wish = read_blend(fields, Recording(tmp_path / "a.wav", "0" * 64, 2.0))
+    assert (wish.how.start, wish.how.length) == (1.25, 2.345)
     assert wish.how.channel_gains == ("0=1", "2-3=0.5") and read_blend(write_blend(wish), wish.recording) == wish
     with pytest.raises(UserError, match="the glide must be a number from 0 to 60"):
         read_blend(fields | {"blend.seconds": 90}, wish.recording)

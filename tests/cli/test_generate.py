@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import soundfile
 
 import musika
 from musika.cli.main import main
+from musika.cli.making import _going_on
+from musika.rendering import Rendered
+from musika.score import Score
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +89,15 @@ def test_names_that_are_made_up_replace_nothing(generate, tmp_path):
     assert found == ["musika-toy-4-2.wav", "musika-toy-4.wav", "new/musika-toy-4.wav"]
 
 
-def test_interrupting_leaves_a_playable_file_and_says_how_to_go_on(generate, tmp_path, capsys, debug_preset):
-    def interrupt():
-        while not any(path.name.endswith(".part") and path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+def interrupt_a_render(folder):
+    """Send Ctrl-C as soon as some audio is there."""
+    while not any(path.name.endswith(".part") and path.stat().st_size > 100_000 for path in folder.iterdir()):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+
+def test_interrupting_leaves_a_playable_file_and_says_how_to_go_on(generate, tmp_path, capsys, debug_preset):
+    threading.Thread(target=interrupt_a_render, args=[tmp_path]).start()
     assert generate("--seconds", 36000, "--seed", 7, "--out", "long.wav") == 130
     audio, _ = soundfile.read(tmp_path / "long.wav", dtype="float32")
     sidecar = json.loads((tmp_path / "long.wav.json").read_text())
@@ -107,11 +113,21 @@ def test_interrupting_leaves_a_playable_file_and_says_how_to_go_on(generate, tmp
     assert np.abs(np.concatenate([audio, rest]) - expected).max() < 1e-4
 
 
+def test_interrupting_a_count_says_which_items_are_left(generate, tmp_path, capsys):
+    threading.Thread(target=interrupt_a_render, args=[tmp_path]).start()
+    assert generate("--seconds", 36000, "--seed", 7, "--count", 3, "--out", "long.wav") == 130
+    said = capsys.readouterr().err
+    assert "--from long-1.wav.json" in said
+    assert "2 more were not made. Make them by the same command with --seed 8 --count 2, and another --out" in said
+
+
 MISTAKES = [
     (["--seconds", "-1"], "seconds must be a number"),
     (["--seconds", "nan"], "seconds must be a number"),
     (["--seconds", "1e12"], "seconds must be a number"),
-    (["--seconds", "long"], "invalid float value"),
+    (["--seconds", "1:30"], "--seconds: must be a number, such as 12.5. Received: '1:30'"),
+    (["--seed", "1.5"], "--seed: must be a whole number, such as 12. Received: '1.5'"),
+    (["--tempo", "130", "--control", "tempo=120"], "tempo is given twice, by --tempo and by --control"),
     (["--start", "-3"], "start must be a number from 0"),
     (["--truncation", "0"], "truncation must be a number from 0.1"),
     (["--truncation", "1e9"], "truncation must be a number from 0.1"),
@@ -173,6 +189,27 @@ def test_a_file_that_is_no_sidecar_is_refused(tmp_path, capsys):
     (tmp_path / "a.json").write_text("[1]")
     assert main(["generate", "--from", str(tmp_path / "a.json")]) == 2
     assert "is not a sidecar" in capsys.readouterr().err
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    assert main(["generate", "--from", str(tmp_path / "a.json")]) == 2
+    assert "is not a sidecar" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("loop", "missing"), [({"turns": 1}, "seconds"), ([1], "seconds"), ({"seconds": 1.0, "by_bars": True}, "bars")]
+)
+def test_a_sidecar_whose_loop_has_no_length_is_refused(tmp_path, capsys, loop, missing):
+    needed = ("file", "checkpoint", "preset_hash", "seed", "truncation", "start", "seconds", "precision")
+    (tmp_path / "a.json").write_text(json.dumps(dict.fromkeys(needed, 1) | {"format": 1, "loop": loop}))
+    assert main(["generate", "--from", str(tmp_path / "a.json")]) == 2
+    assert f"its loop is incomplete ({missing} missing)" in capsys.readouterr().err
+
+
+def test_how_to_go_on_can_be_typed_whatever_the_file_is_called(tmp_path):
+    rendered = Rendered(tmp_path / "it's mine.wav", 441_000, 44100, 1.0, False, 10.0)
+    command = shlex.split(_going_on(Score(seconds=60.0), 1, rendered).partition("Go on with: ")[2])
+    told = dict(zip(command[2::2], command[3::2], strict=True))
+    assert told["--from"] == str(tmp_path / "it's mine.wav.json")
+    assert told["--out"] == str(tmp_path / "it's mine-rest.wav") and told["--seconds"] == "50.000000"
 
 
 def test_help_is_quick_and_loads_no_framework():

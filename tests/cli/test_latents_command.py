@@ -47,6 +47,8 @@ def test_every_tool_writes_what_its_function_gives(latents, debug_preset, capsys
     assert np.array_equal(reversed_file.latents, first[::-1]) and reversed_file.samples == 51000
     assert latents("stretch a.npz --factor 2 --out OUT/stretch.npy") == 0
     assert read_latents(latents.out / "stretch.npy").latents.shape == (200, 32)
+    assert latents("reverse c.npy --out OUT/rate.npz") == 0
+    assert load_latents(latents.out / "rate.npz").sample_rate == 44100
     assert latents("mix a.npz b.npz --gain 0 --channel-gain 0=1 --channel-gain 4-6=0.5 --out OUT/mix.npz") == 0
     mixed = load_latents(latents.out / "mix.npz").latents
     assert np.array_equal(mixed[:, [0, 16]], second[:, [0, 16]]) and np.array_equal(mixed[:, 1:4], first[:, 1:4])
@@ -81,7 +83,7 @@ MISTAKES = [
     ("reverse a.npz --out OUT/x.npz", False, "no preset here has codec"),
     ("reverse a.npz --out OUT/x.wav", True, "--out must end in .npz or .npy"),
     ("reverse none.npz --out OUT/x.npz", True, "none.npz: cannot be read"),
-    ("cut a.npz --start 90 --out OUT/x.npz", True, "start must be a whole number from 0 to 99"),
+    ("cut a.npz --start 90 --out OUT/x.npz", True, "the latents end after 1.2 s. Received: --start 90"),
     ("mix a.npz b.npz --gain 99 --out OUT/x.npz", True, "gain must be a number from -10 to 10"),
     ("mix a.npz b.npz --channel-gain 16=1 --out OUT/x.npz", True, "channel must be a whole number from 0 to 15"),
     (
@@ -89,7 +91,8 @@ MISTAKES = [
         True,
         "a channel gain is CHANNELS=G, such as 0=1 or 8-15=0.2",
     ),
-    ("glide a.npz b.npz --seconds 60 --out OUT/x.npz", True, "steps of the glide must be a whole number from 0 to 100"),
+    ("glide a.npz b.npz --seconds 60 --out OUT/x.npz", True, "a glide cannot take 60 s. Give --seconds up to that"),
+    ("join a.npz b.npz --out a.npz", True, "--out would replace a.npz, which is read"),
     ("glide a.npz b.npz --seconds 0.1 --curve odd --out OUT/x.npz", True, "curve must be one of linear, smooth"),
     ("stretch a.npz --factor 0 --out OUT/x.npz", True, "factor must be a number from 0.01"),
     ("bend a.npz --out OUT/x.npz", True, "invalid choice: 'bend'"),

@@ -102,6 +102,9 @@ def test_a_piece_is_played_from_its_file(musika, preset, tmp_path, capsys):
     assert musika("play", "walk.yaml", "--latents") == 0
     assert np.abs(read("walk.wav") - preset.piece(seed=4, tempo=100).render(0, 1)).max() < 1e-4
     assert (tmp_path / "walk.wav.npz").exists() and (tmp_path / "walk.wav.json").exists()
+    first = (tmp_path / "walk.wav").read_bytes()
+    assert musika("play", "walk.yaml") == 0  # a name that is made up replaces nothing
+    assert (tmp_path / "walk.wav").read_bytes() == first == (tmp_path / "walk-2.wav").read_bytes()
     assert musika("play", "--list") == 0
     assert "fibonacci" in capsys.readouterr().out
 
@@ -130,6 +133,8 @@ MISTAKES = [
     ("generate --path missing.yaml", "cannot read the path missing.yaml"),
     ("play", "give a piece: a .yaml file or one of"),
     ("play nothing", "there is no piece 'nothing'"),
+    ("generate --out noext", "ending must be one of .wav, .flac, .ogg, .mp3; a folder's name ends in /. Received"),
+    ("generate --tempo -5", "tempo must be above 0 and at most"),
     ("play loop --out a.txt", "the output's ending must be one of"),
     ("points --out p --count 0", "count must be a whole number from 1"),
     ("points --out p --control tempo", "--control takes NAME=VALUE"),

@@ -40,8 +40,19 @@ def test_the_arguments_of_a_codec_reach_the_training(monkeypatch):
     assert train.run(parse(*words.split())) == 0
     config, data, out = received["given"]
     assert (data, out) == ("corpus:techno", "o")
-    assert {getattr(config.codec_training, name).steps for name in config.codec_training.order} == {3}
-    assert received["named"] == {"resume": False, "phase": "level1_phase", "minutes": 1.0, "start": "p"}
+    assert config.name == "debug"
+    expected = {"resume": False, "phase": "level1_phase", "minutes": 1.0, "start": "p", "steps": 3}
+    assert received["named"] == expected
+
+
+def test_a_codec_that_goes_on_is_asked_for_what_it_has(monkeypatch):
+    asked, received = [], []
+    monkeypatch.setattr("musika.training.codec_training.train_codec", lambda *given, **named: received.append(named))
+    monkeypatch.setattr("musika.training.codec_plan.check_resumed", lambda *given: asked.append(given))
+    for words in ("--resume --steps 6", "--resume --config debug --data d --from p"):
+        assert train.run(parse("codec", "--out", "o", *words.split())) == 0
+    assert asked == [("o", None, None, None), ("o", "debug", "d", "p")]
+    assert [named["steps"] for named in received] == [6, None]
 
 
 @pytest.mark.parametrize("words", [[], ["codec"], ["generator"], ["piano", "--out", "o"]])

@@ -52,3 +52,16 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     foreign.write_text("seconds,label,value,velocity\nx,beat,1,\n")
     with pytest.raises(UserError, match="cannot be read"):
         read_labels(foreign)
+
+
+def test_labels_of_other_programs_are_read_or_refused(tmp_path):
+    path = tmp_path / "a.labels.csv"
+    table = "seconds,label,value,velocity\n0.0,tempo,120.0,\n"
+    path.write_bytes(table.encode("utf-8-sig"))  # as spreadsheets save it
+    assert read_labels(path).tempo == 120.0
+    path.write_bytes((table + "0.0,Stück,1,\n").encode("latin-1"))
+    with pytest.raises(UserError, match="a.labels.csv cannot be read as text .*Save it as CSV in UTF-8"):
+        read_labels(path)
+    path.write_text(table + "0.0," + "x" * 200_000 + ",1,\n")
+    with pytest.raises(UserError, match="field larger than field limit"):
+        read_labels(path)

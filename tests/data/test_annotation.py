@@ -70,6 +70,7 @@ def test_what_cannot_be_kept_is_refused_and_leaves_nothing(tmp_path, changes, me
     ("text", "message"),
     [
         ("{", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
         ("[]", "it has no controls"),
         ('{"format": 2, "controls": {}}', "reads annotations of format 1. Received: format=2"),
         ('{"format": 1, "controls": {}, "source": 1, "annotator": "x", "steps": 1}', "must be text"),

@@ -6,6 +6,7 @@ from musika.checks import UserError
 from musika.config import config_from_dict
 from musika.data.annotation import Annotation, annotation_path, save_annotation
 from musika.data.crops import LatentCrops, Normalisation, load_latent_data, swap_sides
+from musika.data.encode import latent_sources
 from musika.data.latents import LatentFile, save_latents
 
 CODEC = "0123456789abcdef"
@@ -113,6 +114,19 @@ def test_a_folder_is_loaded_and_what_is_left_out_is_named_with_its_reason(tmp_pa
     reasons = dict(data.skipped)
     assert "5 of 8 latent steps" in reasons["short.npz"]
     assert "damaged" in reasons["broken.npz"]
+
+
+def test_the_files_of_a_folder_are_those_that_other_commands_see(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    data = tmp_path / "data"
+    data.mkdir()
+    write(tmp_path / "elsewhere", "a.npz", 20)
+    (data / "linked").symlink_to(tmp_path / "elsewhere")
+    write(data, "b.npz", 20)
+    (data / "._b.npz").write_bytes(b"of macOS")
+    loaded = load_latent_data(data, CODEC, config())
+    assert (loaded.used, loaded.skipped) == (["b.npz", "linked/a.npz"], [])
+    assert [data / name for name in loaded.used] == latent_sources(data)
 
 
 def test_of_a_single_file_the_end_is_held_out(tmp_path):

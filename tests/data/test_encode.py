@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from musika.audio.files import read_audio, write_audio
 from musika.autoencoder.codec import Codec
 from musika.checks import UserError
 from musika.config import load_config
-from musika.data.encode import decode_folder, encode_folder, results_table
+from musika.data.encode import decode_folder, encode_folder, results_table, target_paths
 from musika.data.latents import load_latents
 from musika.weights import randomise
 
@@ -94,6 +95,21 @@ def test_files_that_differ_in_their_ending_only_do_not_meet(tmp_path, codec):
     write(tmp_path / "music" / "A.flac", 4000)
     results = encode_folder(codec, tmp_path / "music", tmp_path / "out")
     assert sorted(result.target.name for result in results) == ["A.flac.npz", "a.wav.npz"]
+
+
+def test_a_whole_name_does_not_meet_a_short_one(tmp_path):
+    names = ["a.wav", "a.mp3", "a.wav.flac", "a.wav.flac.ogg", "b.wav", "c/a.wav"]
+    targets = target_paths([tmp_path / name for name in names], tmp_path, Path("out"), ".npz")
+    made = [target.relative_to("out").as_posix() for target in targets]
+    assert made == ["a.wav.npz", "a.mp3.npz", "a.wav.flac.npz", "a.wav.flac.ogg.npz", "b.npz", "c/a.npz"]
+
+
+def test_files_that_are_encoded_one_by_one_do_not_replace_each_other(tmp_path, codec):
+    for name, samples in (("a.wav", 9_000), ("a.flac", 12_000), ("a.flac", 12_000), ("a.wav", 9_000)):
+        write(tmp_path / name, samples)
+        encode_folder(codec, tmp_path / name, tmp_path / "latents")
+    found = {path.name: load_latents(path).samples for path in (tmp_path / "latents").iterdir()}
+    assert found == {"a.npz": 9_000, "a.flac.npz": 12_000}
 
 
 def test_another_codec_is_refused_by_name(tmp_path, codec):

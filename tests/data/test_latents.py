@@ -68,7 +68,9 @@ def damaged(path, **changes):
         (lambda path: damaged(path, latents=np.full((2, 8), np.nan, np.float32)), "NaN"),
         (lambda path: damaged(path, samples="many"), "damaged"),
         (lambda path: damaged(path, samples=[1, 2]), "damaged"),
-        (lambda path: np.savez(path, latents=np.array([None], dtype=object)), "missing"),
+        (lambda path: damaged(path, sample_rate=0), "samples at 0 Hz are no audio"),
+        (lambda path: damaged(path, samples=-5), "-5 samples at"),
+        (lambda path: np.savez(path, latents=np.array([None], dtype=object)), "not a latent file"),
         (lambda path: damaged(path, source=np.array([{}], dtype=object)), "not a latent file"),
     ],
 )

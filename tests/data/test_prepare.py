@@ -96,8 +96,12 @@ def test_every_file_is_accounted_for(folder, debug_preset_folder, tmp_path, monk
     write(folder / "mono.wav", 3.5, channels=1, rate=22050, seed=3)
     write(folder / "surround.wav", 3.5, channels=6, seed=4)
     write(folder / "many.wav", 1.0, channels=12, seed=5)
+    write(folder / "blip.wav", 0.1, seed=8)
     (folder / "empty.mp3").touch()
     (folder / "text.ogg").write_text("no music")
+    soundfile.write(folder / "click.wav", np.full((1, 2), 0.5), 192000)
+    write(folder / "odd.wav", 3.5, seed=7)
+    labels_path(folder / "odd.wav").write_bytes("seconds,label,value,velocity\n0,Stück,1,\n".encode("latin-1"))
     (folder / "notes.txt").write_text("not audio")
     (folder / "twice.wav").write_bytes((folder / "a.wav").read_bytes())
     soundfile.write(folder / "silent.wav", np.zeros((4 * RATE, 2)), RATE)
@@ -110,8 +114,11 @@ def test_every_file_is_accounted_for(folder, debug_preset_folder, tmp_path, monk
     assert used == {"a.wav", "Sub/Müsik ♪.FLAC", "mono.wav", "surround.wav", "unlabelled.wav"}
     reasons = {
         "many.wav": "12 channels cannot be mixed down",
+        "blip.wav": "0.1 s long, too short to be music",
         "empty.mp3": "the file is empty",
         "text.ogg": "not readable as audio",
+        "click.wav": "the file holds no audio",
+        "odd.wav": "The label file",
         "twice.wav": "the same file as a.wav",
         "silent.wav": "silent",
         "gone.wav": "cannot be opened",
@@ -140,6 +147,21 @@ def test_a_second_run_does_only_what_is_new(folder, debug_preset_folder, tmp_pat
     monkeypatch.setattr("musika.data.prepare.start_worker", None)  # nothing new: not even the codec is loaded
     done = run(folder, debug_preset_folder, tmp_path / "data")
     assert (done.new, done.before) == (0, 3)
+
+
+def test_a_moved_file_keeps_its_latents_when_another_takes_its_name(folder, debug_preset_folder, tmp_path):
+    run(folder, debug_preset_folder, tmp_path / "data")
+    moved, late = folder / "A0.flac", folder / "Sub" / "Müsik ♪.FLAC"
+    late.rename(moved)
+    labels_path(late).rename(labels_path(moved))
+    write(late, 3.5, seed=8)
+    label(late, 3.0)
+    done = run(folder, debug_preset_folder, tmp_path / "data")
+    assert (done.new, done.before, done.gone) == (1, 2, 0)
+    seconds = {name: entry["seconds"] for name, entry in entries(done).items()}
+    assert seconds == {"A0.flac": 5.0, "a.wav": 4.0, "Sub/Müsik ♪.FLAC": 3.5}
+    assert len({entry["latents"] for entry in entries(done).values()}) == 3
+    assert all((tmp_path / "data" / entry["latents"]).is_file() for entry in entries(done).values())
 
 
 def test_changed_and_lost_files_leave_nothing_behind(folder, debug_preset_folder, tmp_path):

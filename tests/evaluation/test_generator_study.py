@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from musika.evaluation.generator import (
     real_clips,
     stacked_latents,
 )
+from musika.evaluation.intervals import generator as random_generator
 from musika.settings import ControlConfig
 
 STUDY = GeneratorStudy(pieces=4, seconds=3.0, seed=5, options=FadOptions(bootstrap=3, shrink=True))
@@ -47,6 +49,30 @@ def test_the_halves_have_no_track_in_common(music):
     tracks = [{track_of(clip) for clip in half} for half in (ours, theirs)]
     assert not tracks[0] & tracks[1] and len(tracks[0]) == len(tracks[1]) == 4
     np.testing.assert_array_equal(ours[0], real_clips(str(music), STUDY, 44100)[0][0])
+
+
+def drawn_places(monkeypatch, tracks, study):
+    """Where the clips of the first half begin, of tracks whose samples count."""
+    music = [np.stack([np.arange(length, dtype=np.int16)] * 2, axis=1) for length in tracks]
+    pool = SimpleNamespace(held_out=music, train=music)
+    monkeypatch.setattr("musika.evaluation.generator.open_pool", lambda *given: pool)
+    clips, _ = real_clips("corpus:techno:1", study, 100)
+    return [round(float(clip[0, 0]) * 32768) for clip in clips]
+
+
+def test_clips_of_one_track_do_not_overlap_and_reach_its_end(monkeypatch):
+    studies = [GeneratorStudy(pieces=3, seconds=1.0, seed=seed) for seed in range(60)]
+    places = np.array([drawn_places(monkeypatch, [390], study) for study in studies])
+    assert np.diff(places, axis=1).min() >= 100
+    assert 370 < places.max() + 100 <= 390
+
+
+def test_one_clip_a_track_is_taken_where_it_always_was(monkeypatch):
+    """The published reports: tracks of 32 s, clips of 26 s."""
+    study = GeneratorStudy(pieces=5, seconds=26.0, seed=1)
+    rng = random_generator(1, 18)
+    expected = [int(rng.integers(600 + 1)) for _ in range(5)]
+    assert drawn_places(monkeypatch, [3200] * 5, study) == expected
 
 
 def test_too_little_music_is_an_error(music):

@@ -86,5 +86,6 @@ def test_a_click_at_the_seams_is_seen(debug_config):
 def test_all_measures_have_names_and_numbers(debug_config):
     audio = 0.1 * np.random.default_rng(2).standard_normal((4 * RATE, 2)).astype(np.float32)
     measures = sound_measures(audio, np.zeros((3, 2), np.float32), debug_config)
-    assert set(measures) == {"treble_db", "width_db", "loudness_lufs", "loudness_range_lu", "seam_flux", "seam_step"}
+    expected = ("treble_db", "width_db", "loudness_lufs", "loudness_range_lu", "seam_flux", "seam_step")
+    assert set(measures) == {*expected, "pitch_off_cents", "pitch_moves_cents"}
     assert all(isinstance(value, float) for value in measures.values())

@@ -9,6 +9,7 @@ import pytest
 from musika.checks import UserError
 from musika.evaluation.embeddings import load_embedding, vggish, vggish_weights
 from musika.evaluation.embeddings.vggish import LogMelFrontEnd, build_vggish
+from musika.resources import file_hash
 
 RATE = 16000
 # Names and shapes of the arrays in the published checkpoint.
@@ -151,7 +152,7 @@ def test_an_impossible_hop_is_refused(hop):
 
 def test_official_weights_are_kept_and_found_again(tiny, monkeypatch):
     path, _ = tiny
-    monkeypatch.setattr(vggish_weights, "OFFICIAL_SHA256", vggish_weights._sha256(path))
+    monkeypatch.setattr(vggish_weights, "OFFICIAL_SHA256", file_hash(path))
     first = load_embedding("vggish", weights=path)
     assert vggish_weights.kept_weights().is_file()
     path.unlink()
@@ -175,12 +176,14 @@ def test_weights_are_downloaded_once_and_checked(tiny, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: asked.append(url) or Response(content))
     with pytest.raises(UserError, match="is not the official one: its SHA-256 must be 0962b1914e3e0539"):
         load_embedding("vggish")
-    assert not list(vggish_weights.cache_folder().iterdir())
-    monkeypatch.setattr(vggish_weights, "OFFICIAL_SHA256", vggish_weights._sha256(tiny[0]))
+    assert not list(vggish_weights.kept_weights().parent.iterdir())
+    monkeypatch.setattr(vggish_weights, "OFFICIAL_SHA256", file_hash(tiny[0]))
     load_embedding("vggish")
     load_embedding("vggish")
     assert asked == ["https://storage.googleapis.com/audioset/vggish_model.ckpt"] * 2
-    assert [path.name for path in vggish_weights.cache_folder().iterdir()] == [vggish_weights.kept_weights().name]
+    assert [path.name for path in vggish_weights.kept_weights().parent.iterdir()] == [
+        vggish_weights.kept_weights().name
+    ]
 
 
 def test_without_a_network_one_line_says_what_to_do(tiny, monkeypatch):

@@ -1,12 +1,16 @@
 """Training of the codec at toy size: every phase, resuming, rolling back."""
 
 import dataclasses
+import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -19,10 +23,11 @@ from musika.checks import UserError
 from musika.config import load_config
 from musika.data.audio_pool import AudioPool, open_pool, parse_corpus
 from musika.presets import load_preset
-from musika.training import codec_training
+from musika.training import codec_plan, codec_saves, codec_training, finetune_codec
 from musika.training.codec_match import measure_match
 from musika.training.codec_phase import NETWORKS, PHASES, CodecPhase, make_batch
 from musika.training.codec_start import take_over_networks
+from musika.training.run import Run, read_json
 
 COMPACT = {
     "spectral": {"hop_length": 64, "fft_length": 256},
@@ -244,6 +249,129 @@ def test_learning_rate_warms_up_and_falls():
     assert rates[0] < 0.02 and rates[1] > 0.95 and 0.4 < rates[2] < 0.6 and rates[3] == pytest.approx(0.02)
 
 
+@pytest.fixture
+def pretended(monkeypatch):
+    """Steps that count but do not learn, and saves without sound: what is left of a training is what it plans."""
+    small = {name: keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]) for name in NETWORKS}
+    interrupt, options, rows = [], [], []
+
+    def note(step, values):
+        rows.append((step, min(values).replace("both_harmonic_survival", "")))
+
+    def fit(phase, batches, steps_per_epoch, callbacks, **others):
+        options.append(others)
+        phase.stop_training = False
+        for step in range(steps_per_epoch):
+            if [phase.name, step] in interrupt:
+                os.kill(os.getpid(), signal.SIGINT)
+            for callback in callbacks:
+                callback.on_train_batch_begin(step)
+                callback.on_train_batch_end(step, {"loss": 0.0})
+            if phase.stop_training:
+                break
+        for callback in callbacks:
+            callback.on_train_end()
+
+    scores = ("both_log_spectral_distance_db", "both_spectral_convergence", "both_harmonic_survival")
+    monkeypatch.setattr(codec_training, "build_networks", lambda config: small)
+    monkeypatch.setattr(CodecPhase, "fit", fit)
+    monkeypatch.setattr(codec_saves, "clip_samples", lambda config: 1000)
+    monkeypatch.setattr(codec_saves, "evaluate_codec", lambda *given, **named: dict.fromkeys(scores, 0.0))
+    monkeypatch.setattr(codec_saves, "save_preset", lambda *given, **named: None)
+    monkeypatch.setattr(codec_saves.CodecSaves, "_examples", lambda *given: None)
+    monkeypatch.setattr(codec_saves, "ScalarWriter", lambda folder: SimpleNamespace(write=note))
+    return SimpleNamespace(interrupt=interrupt, options=options, rows=rows)
+
+
+PLAN = {"codec_training": {"order": ["level1_magnitude", "level2_latent"]}}
+
+
+def state_of(out):
+    state = read_json(out / "last" / "state.json")
+    return state["phase"], state["step"]
+
+
+def test_scores_stand_at_the_total_step_and_a_run_goes_on_with_more_steps(data, tmp_path, pretended):
+    train = functools.partial(codec_training.train_codec, say=lambda text: None, progress=False)
+    train(load_config("debug", PLAN), str(data), tmp_path / "run")
+    phases = [(2, "level1_magnitude/loss"), (2, "held_out/"), (4, "level2_latent/loss"), (4, "held_out/")]
+    assert pretended.rows == [(0, "held_out/"), *phases]
+    assert all(options["shuffle"] is False for options in pretended.options)
+    pretended.rows.clear()
+    train(load_config("debug"), "", tmp_path / "run", resume=True, steps=5)
+    assert [step for step, name in pretended.rows if name == "held_out/"] == [4, 6, 7]
+    assert {step for step, name in pretended.rows if name == "level2_latent/loss"} == {7}
+    assert state_of(tmp_path / "run") == ("level2_latent", 5)
+    training = Run.open(tmp_path / "run").config.codec_training
+    assert (training.level1_magnitude.steps, training.level2_latent.steps) == (2, 5)
+
+
+def test_an_interrupt_is_a_wish_to_save_and_stop(data, tmp_path, pretended):
+    said, before = [], signal.getsignal(signal.SIGINT)
+    pretended.interrupt.append(["level1_magnitude", 1])
+    config = load_config("debug", {"codec_training": {**PLAN["codec_training"], "save_every": 10}})
+    codec_training.train_codec(config, str(data), tmp_path / "run", say=said.append, progress=False, steps=6)
+    assert said[-1] == "stopped in phase level1_magnitude; go on with --resume."
+    assert state_of(tmp_path / "run") == ("level1_magnitude", 2)
+    assert signal.getsignal(signal.SIGINT) == before
+    pretended.interrupt.clear()
+    codec_training.train_codec(config, "", tmp_path / "run", resume=True, say=said.append, progress=False)
+    assert state_of(tmp_path / "run") == ("level2_latent", 6)
+
+
+def test_who_tunes_decoders_does_not_go_on_after_an_interrupt(monkeypatch, tmp_path, debug_preset):
+    def train(*given, stop, **named):
+        stop.wanted = True
+        return tmp_path
+
+    monkeypatch.setattr(finetune_codec, "train_codec", train)
+    (tmp_path / "manifest.json").write_text(json.dumps({"audio": str(tmp_path)}))
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        finetune_codec.tune_decoders(tmp_path, debug_preset, tmp_path / "run", say=said.append)
+    assert said[-1] == "decoders: stopped; the same command goes on."
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"save_every": 0}, "codec_training.save_every must be a whole number from 1"),
+        ({"held_out": 1.0}, "codec_training.held_out must be a number from 0 to 0.9"),
+        ({"gain_low_db": 7.0}, "codec_training.gain_high_db must be a number from 7"),
+        ({"level1_phase": {"crops": 0}}, "codec_training.level1_phase.crops must be a whole number from 1"),
+        ({"level1_phase": {"learning_rate": 0.0}}, "level1_phase.learning_rate must be a number greater than 0"),
+        ({"level1_phase": {"through_level2": 2.0}}, "level1_phase.through_level2 must be a number from 0 to 1"),
+        ({"level1_phase": {"phasor": -1.0}}, "level1_phase.phasor must be a number from 0"),
+        ({"level1_phase": {"crop_latents": 6}}, "level1_phase.crop_latents must be a multiple of 4.*latents=6"),
+        ({"level2_latent": {"latent": 0.0}}, "level2_latent would learn nothing.*Set latent above 0, or its steps"),
+        ({"order": ["level3"]}, "there is no phase 'level3'; allowed are level1_magnitude"),
+    ],
+)
+def test_settings_that_no_training_can_have_are_refused_before_it_begins(training, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        codec_training.train_codec(load_config("debug", {"codec_training": training}), "", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["base", "compact", "techno", "piano", "compact_steps", "piano_polish", "debug"])
+def test_the_settings_of_what_ships_are_allowed(name):
+    codec_plan.check_settings(load_config(name))
+
+
+def test_a_run_goes_on_only_with_what_it_was_begun_with(tmp_path):
+    out, config = tmp_path / "run", load_config("debug", {"codec_training": {"level1_phase": {"steps": 9}}})
+    Run.create(out, config, {"kind": "codec", "data": "corpus:techno", "from": None})
+    codec_plan.check_resumed(out, None, None, None)
+    codec_plan.check_resumed(out, "debug", "corpus:techno:60", None)  # only steps differ, and how it is spelt
+    for given, message in (
+        (("compact", None, None), "--config compact differs from the config .* Leave --config out"),
+        ((None, str(tmp_path), None), "is trained on corpus:techno, not on .* Leave --data out"),
+        ((None, None, "techno"), "was begun from no other codec, not from techno. Leave --from out"),
+    ):
+        with pytest.raises(UserError, match=message):
+            codec_plan.check_resumed(out, *given)
+
+
 def test_unknown_phases_and_networks_are_refused(tmp_path, data):
     config = load_config("debug")
     with pytest.raises(UserError, match="no phase 'level3'.*level1_magnitude"):
@@ -299,6 +427,7 @@ def test_crops_come_from_training_tracks_at_the_given_gain():
     crops = pool.crops(8, 100, np.random.default_rng(0), -6.0206, -6.0206)
     np.testing.assert_allclose(np.abs(crops), 0.25, rtol=1e-3)
     assert len(pool.train) == len(pool.held_out) == 1
+    assert AudioPool(tracks, 0.9, 0, 500).seconds == 2.0  # of two tracks one is left to train on
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from musika.checks import UserError
 from musika.data.annotation import Annotation, annotation_path, save_annotation
 from musika.data.latents import LatentFile, save_latents
 from musika.evaluation.latent_windows import CopyingDetector
+from musika.gan.conditioning import check_controls
 from musika.presets import load_preset, random_preset, save_preset
 from musika.settings import ControlConfig
 from musika.training import finetune_judge, generator_saves
@@ -123,6 +124,9 @@ def test_controls_take_the_range_of_the_music():
     assert 110 < one.low < 120 < one.high < 130
     curve = fitted_control(ControlConfig("x", low=1.0, high=2.0, scaling="log"), np.concatenate([np.zeros(50), [9.0]]))
     assert 0 < curve.low < curve.high
+    sparse = fitted_control(ControlConfig("d", low=1.0, high=8.0, events=True, per="step"), np.repeat([0.0, 8.0], 50))
+    assert sparse.low > 0
+    check_controls((sparse,))
     classes = ControlConfig("genre", classes=("a", "b"))
     assert fitted_control(classes, np.ones(3)) == classes
 

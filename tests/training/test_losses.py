@@ -98,7 +98,7 @@ def test_spectral_convergence_by_hand():
     tone = np.sin(2 * np.pi * np.arange(4096) * 0.05).astype(np.float32)[None]
     half = float(losses.multi_scale_spectral_distance(0.5 * tone, tone, (256,)))
     magnitude = np.abs(
-        np.fft.rfft(np.lib.stride_tricks.sliding_window_view(tone[0], 256)[::64] * losses.hann_window(256))
+        np.fft.rfft(np.lib.stride_tricks.sliding_window_view(tone[0], 256)[::64] * playing.analysis_window(256))
     )
     norm = np.linalg.norm(magnitude)
     logarithm = np.abs(np.log(0.5 * magnitude + 0.0256) - np.log(magnitude + 0.0256)).mean()

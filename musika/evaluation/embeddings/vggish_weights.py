@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from musika.checks import UserError
+from musika.resources import cache_folder, file_hash
 from musika.weights import load_weights, save_weights
 
 URL = "https://storage.googleapis.com/audioset/vggish_model.ckpt"
@@ -28,22 +28,13 @@ _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
 
 
-def cache_folder() -> Path:
-    """Where downloaded weights are kept.
-
-    Returns:
-        ``musika/weights`` in ``$XDG_CACHE_HOME``, or in ``~/.cache``.
-    """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "musika" / "weights"
-
-
 def kept_weights() -> Path:
     """The file in which the official weights are kept.
 
     Returns:
-        Its path in the cache; it need not exist.
+        Its path in the cache, see `musika.resources.cache_folder`; it need not exist.
     """
-    return cache_folder() / f"vggish-{OFFICIAL_SHA256[:16]}.weights.h5"
+    return cache_folder("weights") / f"vggish-{OFFICIAL_SHA256[:16]}.weights.h5"
 
 
 def checkpoint_name(layer: str, kind: str) -> str:
@@ -117,7 +108,10 @@ def obtain_weights(network: keras.Model, weights: str | Path | None = None) -> s
         path = Path(weights)
         if not path.is_file():
             raise UserError(f"there is no weights file {path}. Give vggish_model.ckpt from {URL}")
-        digest = _sha256(path)
+        try:
+            digest = file_hash(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
         read_checkpoint(network, path)
         if digest == OFFICIAL_SHA256 and not kept_weights().is_file():
             _keep(network)
@@ -126,7 +120,7 @@ def obtain_weights(network: keras.Model, weights: str | Path | None = None) -> s
         load_weights({"vggish": network}, kept_weights())
         return OFFICIAL_SHA256
     _make_cache()
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
+    with tempfile.TemporaryDirectory(dir=kept_weights().parent) as folder:
         path = Path(folder) / "vggish_model.ckpt"
         _download(path)
         read_checkpoint(network, path)
@@ -134,25 +128,14 @@ def obtain_weights(network: keras.Model, weights: str | Path | None = None) -> s
     return OFFICIAL_SHA256
 
 
-def _sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from None
-    return digest.hexdigest()
-
-
 def _make_cache() -> None:
     """Make the cache folder."""
+    folder = kept_weights().parent
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot make the cache folder {cache_folder()}: {error.strerror}. Set XDG_CACHE_HOME to another folder."
+            f"cannot make the cache folder {folder}: {error.strerror}. Set XDG_CACHE_HOME to another folder."
         ) from None
 
 
