@@ -152,7 +152,10 @@ def test_nothing_encodes_to_nothing(codec):
         (np.zeros((100, 6)), "audio must have the shape"),
         (np.zeros((1, 100, 2)), "audio must have the shape"),
         (np.full((100, 2), np.nan), "finite"),
-        (np.zeros((100, 2), np.int16), "must be floating-point numbers from -1 to 1. Received: int16. Divide it by the largest that it can hold, 32768"),
+        (
+            np.zeros((100, 2), np.int16),
+            "must be floating-point numbers from -1 to 1. Received: int16. Divide it by the largest that it can hold, 32768",
+        ),
         (np.full(100, np.inf), "finite"),
     ],
 )
