@@ -33,9 +33,10 @@ def check_number(
     >>> check_number(3, "seconds", above=0)
     3.0
     """
-    allowed = f"greater than {above:g}" if above is not None else f"from {low:g} to {high:g}"
+    least, most = (f"{int(end)}" if abs(end) < 1e15 and end == int(end) else f"{end:g}" for end in (low, high))
+    allowed = f"greater than {above:g}" if above is not None else f"from {least} to {most}"
     if above is not None and high < math.inf:
-        allowed += f" and at most {high:g}"
+        allowed += f" and at most {most}"
     try:
         number = float(value)
     except (TypeError, ValueError):

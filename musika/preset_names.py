@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from musika.checks import UserError
@@ -47,6 +48,8 @@ def find_preset(name: str | Path) -> Path:
         if (folder / METADATA_FILE).is_file():
             return folder
     problem = f"folder {path} holds no preset" if path.is_dir() else f"there is no preset {str(name)!r}"
+    close = difflib.get_close_matches(str(name), preset_names(), n=1)
+    problem += f" (did you mean {close[0]!r}?)" if close else ""
     raise UserError(
         f"{problem}: give a folder with a {METADATA_FILE}, a training run that has saved, hf://user/name, or a name"
         f" that came with the package ({presets_here()})."

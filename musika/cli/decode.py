@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", metavar="LATENTS|FOLDER", help="a latent file (.npz, or .npy), or a folder with its subfolders"
     )
+    parser.add_argument("others", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the audio files")
     parser.add_argument(
         "--checkpoint",
@@ -42,9 +43,10 @@ def run(args: argparse.Namespace) -> int:
 
     from musika.audio.writing import OUTPUT_FORMATS, output_format
     from musika.checks import UserError, check_choice
-    from musika.data.encode import check_output_folder, decode_folder, latent_sources, results_table
+    from musika.data.encode import check_output_folder, check_single, decode_folder, latent_sources, results_table
     from musika.data.latent_tools import ARRAY_ENDING
 
+    check_single(args.others)
     check_choice(args.format, "--format", list(OUTPUT_FORMATS))
     output_format(f"audio.{args.format}")
     if args.checkpoint is None and args.source.lower().endswith(ARRAY_ENDING):

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: The verb's parser.
     """
     parser.add_argument("source", metavar="AUDIO|FOLDER", help="an audio file, or a folder with its subfolders")
+    parser.add_argument("others", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the latent files (.npz)")
     parser.add_argument(
         "--checkpoint",
@@ -37,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
     """
     import time
 
-    from musika.data.encode import audio_sources, check_output_folder, encode_folder, results_table
+    from musika.data.encode import audio_sources, check_output_folder, check_single, encode_folder, results_table
 
+    check_single(args.others)
     audio_sources(args.source)
     check_output_folder(args.out)
 

@@ -128,6 +128,8 @@ def output_paths(score: Score, out: str | None, count: int = 1) -> list[Path]:
     from musika.audio.writing import output_format
 
     name = Path(score.checkpoint).resolve().name
+    if out == "":
+        raise UserError("--out must name a file or a folder. Received: nothing. Leave it out for a name drawn up here.")
     if out is None or out.endswith(("/", "\\")) or Path(out).is_dir():
         folder = Path(out or ".")
         return [free_name(folder / f"musika-{name}-{(score.seed or 0) + index}.wav") for index in range(count)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from musika.audio.reading import AudioReader, clock, find_audio, find_files, show_path
 from musika.audio.writing import OUTPUT_FORMATS, AudioWriter, replacing
 from musika.checks import UserError, check_choice, check_exists
-from musika.data.latent_tools import latents_for
+from musika.data.latent_tools import ARRAY_ENDING, latents_for
 from musika.data.latents import LATENT_ENDING, LatentFile, load_latents, save_latents
 
 if TYPE_CHECKING:
@@ -94,6 +94,21 @@ def latent_sources(source: str | Path) -> list[Path]:
     return files
 
 
+def check_single(others: Sequence[str]) -> None:
+    """Refuse more than one source, as a shell makes them of ``*.wav``.
+
+    Args:
+        others: What was given beside the first.
+
+    Raises:
+        UserError: If there is any.
+    """
+    if others:
+        raise UserError(
+            f"give one file, or a folder, which is taken with all that lies in it. Received: {len(others) + 1} names."
+        )
+
+
 def check_output_folder(out: str | Path) -> Path:
     """Make an output folder if need be, and make sure that it can be written to.
 
@@ -109,6 +124,10 @@ def check_output_folder(out: str | Path) -> Path:
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out must be a folder, but {show_path(folder)} is a file. Choose another name.")
+    if not folder.exists() and folder.suffix[1:].lower() in (*OUTPUT_FORMATS, LATENT_ENDING[1:], ARRAY_ENDING[1:]):
+        raise UserError(
+            f"--out must be a folder. Received: {show_path(folder)}, a name of a file. Leave its ending out."
+        )
     probe = folder / f".musika-{os.getpid()}"
     with replacing(probe):
         pass
