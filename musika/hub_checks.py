@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musika.arrays import STATISTICS_BYTES, read_arrays
+from musika.arrays import MOST_BYTES, STATISTICS_BYTES, read_arrays
 from musika.checks import UserError
 from musika.config import CodecConfig, Config, GeneratorConfig, SpectralConfig, config_from_dict
 
 _HDF5_HEAD = b"\x89HDF\r\n\x1a\n"
 _LARGEST_TEXT = 2 * 2**20  # bytes
-_LARGEST_ARRAYS = 8 * 2**30  # bytes of a file's arrays, unpacked
 _LARGEST_SIZE = 2**16  # of anything in a config that is counted
 _MOST_BLOCKS = 16  # the reach of one is twice that of the one before
 _LEAST_BYTES = 2  # of a weight in a file
@@ -94,8 +93,8 @@ def _check_weights(path: Path) -> None:
         raise _refuse(path, f"it points outside of itself ({outside[0]})")
     if others:
         raise _refuse(path, f"it holds something else than numbers ({others[0]})")
-    if size > _LARGEST_ARRAYS:
-        raise _refuse(path, f"its arrays have {size} bytes, at most {_LARGEST_ARRAYS} are allowed")
+    if size > MOST_BYTES:
+        raise _refuse(path, f"its arrays have {size} bytes, at most {MOST_BYTES} are allowed")
 
 
 def _check_arrays(path: Path) -> None:
@@ -147,10 +146,9 @@ def _check_sizes(config: Config, folder: Path) -> None:
 
 
 def _sizes(config: Config) -> list[tuple[str, int]]:
-    """Every whole number that networks are built from, with its name."""
-    parts = {"spectral": config.spectral, "codec": config.codec, "codec.compact": config.codec.compact}
+    """The whole numbers that compact codecs and generators are built from, with their names."""
     found = []
-    for name, part in {**parts, "generator": config.generator}.items():
+    for name, part in {"codec.compact": config.codec.compact, "generator": config.generator}.items():
         for key, value in vars(part).items():
             if isinstance(value, int) and not isinstance(value, bool):
                 found.append((f"{name}.{key}", value))

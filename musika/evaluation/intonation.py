@@ -8,6 +8,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from musika.audio.spectral import analyse
+from musika.settings import SpectralConfig
+
 Floats = NDArray[np.float32]
 
 _FFT_SECONDS, _OVERLAP = 0.186, 4  # 8192 samples at 44.1 kHz
@@ -31,14 +34,12 @@ def partials(audio: Floats, sample_rate: int) -> list[tuple[NDArray[np.float64],
     length = 2 ** round(math.log2(_FFT_SECONDS * sample_rate))
     if len(audio) < length:
         return []
-    window = np.hanning(length + 1)[:-1]
-    frames = np.lib.stride_tricks.sliding_window_view(audio, length)[:: length // _OVERLAP]
+    spectral = SpectralConfig(hop_length=length // _OVERLAP, fft_length=length)
+    amplitudes = np.abs(analyse(audio, spectral)).astype(np.float64) * (4 / length)  # a sine's, by a Hann window
     first, last = (math.floor(edge * length / sample_rate) for edge in (_LOWEST_HZ, _HIGHEST_HZ))
-    found = []
-    for frame in frames:
-        amplitude = np.abs(np.fft.rfft(frame * window)) * (2 / window.sum())
+    bins, found = np.arange(first, last + 1), []
+    for amplitude in amplitudes:
         level = np.log(amplitude + 1e-9)
-        bins = np.arange(first, last + 1)
         below, here, above = (level[bins + offset] for offset in (-1, 0, 1))
         loud = max(level.max() - _LOUD, math.log(_LEAST_AMPLITUDE))
         peak = (here > below) & (here >= above) & (here > loud)
