@@ -38,13 +38,14 @@ def run(args: argparse.Namespace) -> int:
     from musika.cli.quiet import import_keras
 
     import_keras()
+    import math
     from pathlib import Path
 
     from tqdm import tqdm
 
     import musika
     from musika.checks import check_integer
-    from musika.evaluation.reconstruction import clip_samples, evaluate_codec
+    from musika.evaluation.reconstruction import clip_samples, mean_scores, measure_clips, standard_errors
     from musika.evaluation.report import environment, save_report, table
 
     check_integer(args.clips, "clips", 1, 10_000)
@@ -52,10 +53,11 @@ def run(args: argparse.Namespace) -> int:
     codec = musika.load(args.preset).codec
     clips = _clips(args.data, args.clips, args.seed, clip_samples(codec.config), codec.config.sample_rate)
     with tqdm(total=len(clips), unit="clip", dynamic_ncols=True) as bar:
-        scores = evaluate_codec(
+        rows = measure_clips(
             codec.networks, codec.config, clips, not args.no_griffin_lim, lambda done, total: bar.update()
         )
-    print(table({key: {"mean": value} for key, value in scores.items()}, "measure"))
+    scores, errors = mean_scores(rows), standard_errors(rows)
+    print(table({key: {"mean": scores[key], "standard error": errors[key]} for key in scores}, "measure"))
     report: dict[str, Any] = {
         "kind": "codec",
         "command": f"musika evaluate codec {args.preset} {args.data} --clips {len(clips)} --seed {args.seed}",
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "clips": len(clips),
         "scores": scores,
+        "standard_errors": {key: error for key, error in errors.items() if not math.isnan(error)},
         "environment": environment(),
     }
     if args.out:

@@ -8,7 +8,7 @@ magnitudes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -321,13 +321,13 @@ class Reconstruction:
         }
 
 
-def evaluate_codec(
+def measure_clips(
     networks: dict[str, Any],
     config: Config,
     clips: list[Audio],
     griffin: bool = True,
     progress: Callable[[int, int], object] = lambda done, total: None,
-) -> dict[str, float]:
+) -> list[dict[str, float]]:
     """Measure a codec on clips.
 
     Args:
@@ -338,11 +338,46 @@ def evaluate_codec(
         progress: Told how many clips are done.
 
     Returns:
-        The mean of every measure over the clips (clips without tonal bins are left out of harmonic survival).
+        Every measure by name, clip by clip; NaN where a clip has nothing to measure.
     """
     codec = Reconstruction(networks, config)
     rows = []
     for index, clip in enumerate(clips):
         rows.append(codec.measure(clip, griffin))
         progress(index + 1, len(clips))
+    return rows
+
+
+def mean_scores(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over clips.
+
+    Args:
+        rows: What `measure_clips` gives.
+
+    Returns:
+        The mean of every measure (clips without tonal bins are left out of harmonic survival).
+
+    >>> mean_scores([{"flux": 1.0}, {"flux": math.nan}, {"flux": 2.0}])
+    {'flux': 1.5}
+    """
     return {key: float(np.nanmean([row[key] for row in rows])) for key in rows[0]}
+
+
+def standard_errors(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Standard errors of means over clips: about two thirds of other choices of clips would have a mean so near.
+
+    Args:
+        rows: What `measure_clips` gives.
+
+    Returns:
+        The standard error of every measure; NaN where fewer than two clips have it.
+
+    >>> standard_errors([{"flux": 1.0}, {"flux": 3.0}])
+    {'flux': 1.0}
+    """
+    found = {}
+    for key in rows[0]:
+        values = np.asarray([row[key] for row in rows])
+        values = values[~np.isnan(values)]
+        found[key] = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return found

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from musika.config import Config
-from musika.evaluation.reconstruction import clip_samples, evaluate_codec
+from musika.evaluation.reconstruction import clip_samples, mean_scores, measure_clips
 from musika.evaluation.report import commit
 from musika.model_card import model_card
 from musika.presets import save_preset
@@ -88,7 +88,8 @@ class CodecSaves:
             self.bar.move(step)
         if not self.clips:
             return
-        scores = evaluate_codec(trainer.networks, trainer.config, [clip[:, 0] for clip in self.clips], griffin=False)
+        clips = [clip[:, 0] for clip in self.clips]
+        scores = mean_scores(measure_clips(trainer.networks, trainer.config, clips, griffin=False))
         total = sum(self._before(name).values()) + step
         self.writer.write(total, {f"held_out/{key}": value for key, value in scores.items()})
         shown = ("both_log_spectral_distance_db", "both_spectral_convergence", "both_harmonic_survival")

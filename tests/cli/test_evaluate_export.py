@@ -49,6 +49,11 @@ def test_the_report_holds_settings_and_scores(report, debug_preset):
     values = json.loads(report.read_text())
     assert values["clips"] == 2 and values["codec"] == debug_preset.codec.hash
     assert np.isfinite(values["scores"]["both_log_spectral_distance_db"])
+    assert (
+        0
+        < values["standard_errors"]["both_log_spectral_distance_db"]
+        < values["scores"]["both_log_spectral_distance_db"]
+    )
     assert values["environment"]["cores"] >= 1 and "keras" in values["environment"]["versions"]
 
 

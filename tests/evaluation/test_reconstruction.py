@@ -102,7 +102,17 @@ def test_every_measure_of_a_codec_is_a_number():
     networks = build_networks(config)
     clips = [0.1 * noise(measures.clip_samples(config), seed) for seed in range(2)]
     done = []
-    scores = measures.evaluate_codec(networks, config, clips, False, lambda i, n: done.append((i, n)))
-    assert done == [(1, 2), (2, 2)]
+    rows = measures.measure_clips(networks, config, clips, False, lambda i, n: done.append((i, n)))
+    scores, errors = measures.mean_scores(rows), measures.standard_errors(rows)
+    assert done == [(1, 2), (2, 2)] and list(errors) == list(scores) == list(rows[1])
     assert {"level1_log_spectral_distance_db", "both_spectral_convergence", "both_border_flux"} <= set(scores)
     assert all(np.isfinite(value) for key, value in scores.items() if "survival" not in key)
+
+
+def test_standard_errors_say_how_far_means_of_other_clips_lie():
+    rng = np.random.default_rng(5)
+    values = rng.normal(0.6, 0.2, (2000, 16))
+    means = [measures.mean_scores([{"onsets": value} for value in row])["onsets"] for row in values]
+    errors = [measures.standard_errors([{"onsets": value} for value in row])["onsets"] for row in values]
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.05) == pytest.approx(0.05, rel=0.05)
+    assert np.isnan(measures.standard_errors([{"onsets": 1.0}, {"onsets": np.nan}])["onsets"])

@@ -276,7 +276,7 @@ def pretended(monkeypatch):
     monkeypatch.setattr(codec_training, "build_networks", lambda config: small)
     monkeypatch.setattr(CodecPhase, "fit", fit)
     monkeypatch.setattr(codec_saves, "clip_samples", lambda config: 1000)
-    monkeypatch.setattr(codec_saves, "evaluate_codec", lambda *given, **named: dict.fromkeys(scores, 0.0))
+    monkeypatch.setattr(codec_saves, "measure_clips", lambda *given, **named: [dict.fromkeys(scores, 0.0)])
     monkeypatch.setattr(codec_saves, "save_preset", lambda *given, **named: None)
     monkeypatch.setattr(codec_saves.CodecSaves, "_examples", lambda *given: None)
     monkeypatch.setattr(codec_saves, "ScalarWriter", lambda folder: SimpleNamespace(write=note))
