@@ -27,7 +27,8 @@ Spectrum = NDArray[np.complex64]
 _ENDS = 12  # frames at either end over which phases come to those given
 _ONSET_BINS = 12  # bins below which onsets take the phase given
 _ONSET_FADE = 8  # bins above them over which that fades out
-_LEAST_RISE = 0.5  # share of an amplitude that must be new where something begins: twice as loud as the frame before
+_LEAST_RISE = np.log(4)  # of the power of all these bins together, where something begins
+_BEFORE, _AFTER = 1, 3  # frames about that one that take the phase given: a window spans four
 _LOW = _ONSET_BINS + _ONSET_FADE
 _CIRCLE = np.float32(2 * np.pi)
 _ROUNDS = 3  # of agreement: more than three change little
@@ -67,12 +68,15 @@ def loudest_ways(before: Floats, level: Floats, source: NDArray[np.int32], loudn
 
 
 def _onset_pulls(level: Floats) -> Floats:
-    """How far phases are drawn to those given where something begins, 0 to 1, of `(frames, low bins)`."""
-    share = np.zeros(level.shape, np.float32)
-    rise = 1.0 - np.exp(np.minimum(level[:-1] - level[1:], 0.0))
-    fade = np.clip((_LOW - np.arange(level.shape[-1])) / _ONSET_FADE, 0.0, 1.0).astype(np.float32)
-    np.multiply(rise, fade, out=share[1:], where=rise > _LEAST_RISE)
-    return share
+    """How far phases are drawn to those given where something begins, 0 to 1, of `(frames, low bins)`.
+
+    All low bins take them together: how a drum begins lies in how their phases stand to each other.
+    """
+    power = np.logaddexp.reduce(2 * level[:, :_ONSET_BINS], axis=-1)
+    begins = np.diff(power, prepend=power[:1]) > _LEAST_RISE
+    near = np.convolve(begins, np.ones(_BEFORE + 1 + _AFTER))[_BEFORE : _BEFORE + len(begins)] > 0
+    fade = np.clip((_LOW - np.arange(level.shape[-1])) / _ONSET_FADE, 0.0, 1.0)
+    return (near[:, None] * fade).astype(np.float32)
 
 
 def joined_level(level: Floats) -> tuple[Floats, Floats]:

@@ -92,16 +92,17 @@ def test_ends_have_the_phases_that_are_given():
     assert np.cos(found - given)[40:60, 25:].mean() < 0.5
 
 
-def test_a_low_onset_takes_the_phase_that_is_given():
+def test_where_a_few_low_bins_grow_louder_all_take_the_phase_that_is_given_for_five_frames():
     level, zeros = np.full((100, BINS), -9.0, np.float32), np.zeros((100, BINS), np.float32)
-    level[50:] = 3.0
-    found = track(level, zeros, zeros, zeros)
-    given = zeros.copy()
-    given[50] = 2.0
-    moved = track(level, zeros, zeros, given) - found
-    np.testing.assert_allclose(moved[50, :12], 2.0, atol=1e-3)
-    np.testing.assert_allclose(moved[:50], 0.0, atol=1e-6)
-    np.testing.assert_allclose(moved[50, 21:], 0.0, atol=1e-6)
+    level[50:, 3:6] = 3.0
+    level[70:, 3:6] += np.log(1.1)  # 1.21 times the power: nothing begins
+    given = np.where(np.arange(100)[:, None] == [49, 50, 51, 52, 53], 2.0, 0.0).sum(axis=1, keepdims=True)
+    given = np.broadcast_to(given, level.shape).astype(np.float32)
+    given[70] = 1.0
+    moved = track(level, zeros, zeros, given) - track(level, zeros, zeros, zeros)
+    np.testing.assert_allclose(moved[49:85, :12], 2.0, atol=1e-3)  # and go on from it
+    np.testing.assert_allclose(moved[:49], 0.0, atol=1e-6)
+    np.testing.assert_allclose(moved[50:54, 21:], 0.0, atol=1e-6)
 
 
 def test_channels_count_by_their_amplitudes():
