@@ -26,6 +26,7 @@ from musika.settings import (
     Config,
     ControlConfig,
     GeneratorConfig,
+    RefinerConfig,
     SpectralConfig,
     changed_settings,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "ControlConfig",
     "GeneratorConfig",
     "GeneratorTrainingConfig",
+    "RefinerConfig",
     "SpectralConfig",
     "changed_settings",
     "config_from_dict",

@@ -132,7 +132,7 @@ def check_preset_folder(folder: Path) -> None:
 def _check_sizes(config: Config, folder: Path) -> None:
     """Check that networks of a config are not too large, nor larger than the files that hold their weights."""
     for name, size in _sizes(config):
-        most = _MOST_BLOCKS if name.endswith("_blocks") else _LARGEST_SIZE
+        most = _MOST_BLOCKS if name.endswith("blocks") else _LARGEST_SIZE
         if not 0 <= size <= most:
             raise _refuse(folder / "config.json", f"{name} must be from 0 to {most}, it is {size}")
     wanted = {"codec": _least_codec(config.codec, config.spectral)}
@@ -148,7 +148,8 @@ def _check_sizes(config: Config, folder: Path) -> None:
 def _sizes(config: Config) -> list[tuple[str, int]]:
     """The whole numbers that compact codecs and generators are built from, with their names."""
     found = []
-    for name, part in {"codec.compact": config.codec.compact, "generator": config.generator}.items():
+    parts = {"codec.compact": config.codec.compact, "generator": config.generator}
+    for name, part in (parts | {"generator.refiner": config.generator.refiner}).items():
         for key, value in vars(part).items():
             if isinstance(value, int) and not isinstance(value, bool):
                 found.append((f"{name}.{key}", value))
@@ -175,4 +176,7 @@ def _least_generator(generator: GeneratorConfig, codec: CodecConfig) -> int:
     base, last = generator.base_channels, generator.last_width * generator.base_channels
     steps = generator.patch_latents // 64
     start = 2 * generator.coordinate_channels * base * (14 * steps**2 + 36)
+    refiner = generator.refiner
+    if refiner.kept:
+        start += refiner.width * (8 * codec.latent_channels + 5 * refiner.blocks * refiner.width)
     return start + 500 * base**2 + last * (8 * generator.refine_blocks * last + 8 * codec.latent_channels)

@@ -123,7 +123,7 @@ class Loop:
             condition = self.controls.circular_condition(turns, self.seconds, self.beats)
             latents = self.piece.circular_patch(index, turns, self.steps, condition)
             np.add.at(made, places[part.used] % self.steps, latents[part.used] * part.weights[:, None])
-        return made
+        return self.piece.refine_circle(made)
 
     def latents(self, start_step: int, steps: int) -> Floats:
         """Any stretch of the loop's latents, turn after turn, counted from beat one.

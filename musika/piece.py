@@ -1,6 +1,6 @@
 """A piece: the whole machine, from a seed to endless stereo music.
 
-    seed --anchors--> coordinates --generator--> latents --codec--> audio
+    seed --anchors--> coordinates --generator--> latents (--refiner--> latents) --codec--> audio
 
 A piece is a pure function of its preset, seed, truncation, path and controls. Any stretch of it, rendered alone, in any
 order, is to the byte the stretch of a longer render on the same machine. Three things make it so: all randomness is
@@ -34,7 +34,9 @@ from musika.gan.coordinates import (
     coordinates,
     draw_seed,
     patch_noise,
+    refiner_noise,
 )
+from musika.gan.refiner import Refiner
 from musika.paths import make_path
 
 if TYPE_CHECKING:
@@ -139,6 +141,8 @@ class Piece:
         """Make the latents of one group of patches, faded into their neighbours where patches overlap."""
         settings, patches = self.preset.config.generator, self._patches(group)
         spacing, fade = settings.patch_spacing, settings.overlap_latents
+        if self.preset.refiner is not None:
+            return self._make_refined(group)
         if not fade:
             return patches.reshape(_GROUP_PATCHES * spacing, -1)
         ramp = ((np.arange(fade) + 0.5) / fade).astype(np.float32)[:, None]
@@ -149,6 +153,38 @@ class Piece:
         for index, patch in enumerate(patches):
             joined[index * spacing :][: len(patch)] += patch * weights
         return joined[fade // 2 : len(joined) - fade // 2]
+
+    def _make_refined(self, group: int) -> Floats:
+        """Make the latents of one group: its patches and one on either side joined, and refined."""
+        config, network = self.preset.config, self.preset.refiner
+        spacing, fade = config.generator.patch_spacing, config.generator.overlap_latents
+        patches = [self._patches(group - 1)[-1], *self._patches(group), self._patches(group + 1)[0]]
+        ramp = ((np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)[:, None]
+        weights = np.concatenate([ramp, np.ones((spacing - fade, 1), np.float32), 1 - ramp])
+        joined = np.zeros((len(patches) * spacing + fade, patches[0].shape[-1]), np.float32)
+        for index, patch in enumerate(patches):
+            joined[index * spacing :][: len(patch)] += patch * weights
+        reach, size = Refiner.reach_of(config), _GROUP_PATCHES * spacing
+        seen = joined[spacing + fade // 2 - reach :][: size + 2 * reach]
+        noise = refiner_noise(self.seed, group * size - reach, len(seen), len(network.drawn))
+        return self.preset.refine(seen, noise)[reach : reach + size]
+
+    def refine_circle(self, latents: Floats) -> Floats:
+        """Refine the latents of a loop, if the preset refines.
+
+        Args:
+            latents: One turn, ``(steps, 2 * latent_channels)``.
+
+        Returns:
+            The same shape.
+        """
+        network = self.preset.refiner
+        if network is None:
+            return latents
+        reach, steps = Refiner.reach_of(self.preset.config), len(latents)
+        turn = np.arange(-reach, steps + reach) % steps
+        noise = refiner_noise(self.seed, 0, steps, len(network.drawn))
+        return self.preset.refine(latents[turn], noise[turn])[reach : reach + steps]
 
     def _make_patches(self, group: int) -> Floats:
         """Make a group of patches, `(patches, patch_latents, 2 * latent_channels)`; one begins half a fade early."""

@@ -3,7 +3,7 @@
     config.json            every setting
     metadata.json          who made it from what; its codec's fingerprint
     codec.weights.h5       the codec, or metadata's `codec` names another preset folder that holds it
-    generator.weights.h5   the generator, if there is one
+    generator.weights.h5   the generator, if there is one, and its refiner, if it has one
     statistics.npz         mean and standard deviation of each latent channel, if the generator makes normalised latents
     MODEL_CARD.md          for people
 
@@ -24,13 +24,14 @@ import keras
 import numpy as np
 
 from musika.arrays import STATISTICS_BYTES, read_arrays
-from musika.audio.stereo import from_mid_side
+from musika.audio.stereo import from_mid_side, to_mid_side
 from musika.autoencoder.codec import WEIGHTS_FILE as CODEC_FILE
 from musika.autoencoder.codec import Codec
 from musika.autoencoder.graphs import compiled, cpu_has_bfloat16, run_graph
 from musika.checks import UserError
 from musika.config import Config, ControlConfig, changed_settings, config_from_dict
 from musika.gan.generator import build_generator
+from musika.gan.refiner import Refiner, build_refiner
 from musika.piece import DEFAULT_TRUNCATION, Piece
 from musika.preset_names import METADATA_FILE, find_preset, preset_names
 from musika.resources import replace_folder
@@ -59,6 +60,7 @@ class Preset:
         std: What the generator's latents are multiplied by before; of the same shape, or 1.
         metadata: What ``metadata.json`` holds.
         folder: Where it was read from; None if it is not on disk.
+        refiner: Draws the finer channels of a piece anew; None where the generator makes all.
     """
 
     name: str
@@ -69,9 +71,11 @@ class Preset:
     std: Any = 1.0
     metadata: dict[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    refiner: Refiner | None = None
 
     def __post_init__(self) -> None:
         self._graph: keras.Model | None = None
+        self._refining: keras.Model | None = None
 
     @property
     def hash(self) -> str:
@@ -83,7 +87,7 @@ class Preset:
             "mean": np.asarray(self.mean, np.float32).tolist(),
             "std": np.asarray(self.std, np.float32).tolist(),
         }
-        return fingerprint(settings, [] if self.generator is None else [self.generator])
+        return fingerprint(settings, [network for network in (self.generator, self.refiner) if network is not None])
 
     def generate(self, coordinates: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Run the generator as one compiled graph.
@@ -105,6 +109,28 @@ class Preset:
             self._graph = compiled(lambda *inputs: network(list(inputs)))
         latents = run_graph(self._graph, [coordinates, noise])[0] * self.std + self.mean
         return from_mid_side(latents) if self.config.generator.mid_side else latents
+
+    def refine(self, latents: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Draw the finer channels of joined patches anew, by the refiner as one compiled graph.
+
+        Args:
+            latents: As from `generate`, joined, float32 array of shape ``(steps, 2 * latent_channels)``.
+            noise: float32 array of shape ``(steps, channels that are drawn)``.
+
+        Returns:
+            Latents of the same shape. At both ends the context is missing, see `Refiner.reach_of`.
+
+        Raises:
+            UserError: If there is no refiner.
+        """
+        network, mid_side = self.refiner, self.config.generator.mid_side
+        if network is None:
+            raise UserError(f"preset {self.name!r} has no refiner. Its generator makes all channels.")
+        if self._refining is None:
+            self._refining = compiled(network)
+        made = ((to_mid_side(latents) if mid_side else latents) - self.mean) / self.std
+        refined = run_graph(self._refining, [made[None], noise[None]])[0][0] * self.std + self.mean
+        return from_mid_side(refined) if mid_side else refined
 
     @property
     def controls(self) -> dict[str, ControlConfig]:
@@ -194,13 +220,18 @@ def load_preset(name: str | Path, precision: str = "auto") -> Preset:
             f"preset: {folder} was made with codec {metadata.get('codec_hash')}, but {codec_folder} holds {codec.hash}."
             " Put back the codec that it was made with."
         )
-    generator = None
+    generator = refiner = None
     if (folder / GENERATOR_FILE).is_file():
-        generator = build_generator(config)
-        load_weights({"generator": generator}, folder / GENERATOR_FILE)
+        generator, refiner = build_generator(config), build_refiner(config)
+        load_weights(_named(generator, refiner), folder / GENERATOR_FILE)
     mean, std = _read_statistics(folder / STATISTICS_FILE, 2 * config.codec.latent_channels)
     name = metadata.get("name") or folder.resolve().name
-    return Preset(name, config, codec, generator, mean, std, metadata, folder)
+    return Preset(name, config, codec, generator, mean, std, metadata, folder, refiner)
+
+
+def _named(generator: keras.Model, refiner: Refiner | None) -> dict[str, keras.Model]:
+    """The networks of a generator's file by their names in it."""
+    return {"generator": generator} | ({} if refiner is None else {"refiner": refiner})
 
 
 def load(name: str | Path, precision: str = "auto") -> Preset:
@@ -234,9 +265,9 @@ def random_preset(config: Config, seed: int = 0, precision: str = "float32") -> 
     Returns:
         The preset. It is not on disk.
     """
-    codec, generator = Codec(config, precision=precision), build_generator(config)
-    randomise([*codec.networks.values(), generator], seed)
-    return Preset(config.name, config, codec, generator, metadata={"name": config.name})
+    codec, generator, refiner = Codec(config, precision=precision), build_generator(config), build_refiner(config)
+    randomise([*codec.networks.values(), generator, *([] if refiner is None else [refiner])], seed)
+    return Preset(config.name, config, codec, generator, metadata={"name": config.name}, refiner=refiner)
 
 
 def save_preset(
@@ -250,6 +281,7 @@ def save_preset(
     weights_dtype: str = "float32",
     shared_codec: str | Path | None = None,
     measure_precision: bool = True,
+    refiner: Refiner | None = None,
 ) -> Path:
     """Write a preset. It is written aside and then renamed, so the folder holds the old preset or the new one.
 
@@ -290,7 +322,7 @@ def save_preset(
         if shared_codec is None:
             save_weights(codec.networks, aside / CODEC_FILE, weights_dtype)
         if generator is not None:
-            save_weights({"generator": generator}, aside / GENERATOR_FILE, weights_dtype)
+            save_weights(_named(generator, refiner), aside / GENERATOR_FILE, weights_dtype)
         if statistics is not None:
             mean, std = (np.asarray(values, np.float32) for values in statistics)
             np.savez(aside / STATISTICS_FILE, mean=mean, std=std)

@@ -163,6 +163,25 @@ class ControlConfig:
 
 
 @dataclass(frozen=True)
+class RefinerConfig:
+    """The refiner, which draws the finer latent channels of a piece anew, given the coarser ones.
+
+    Attributes:
+        kept: Leading latent channels of each side that stay as the generator made them. 0: there is no refiner.
+        width: Channels of its convolutions.
+        blocks: Residual blocks of its network.
+        steps: Steps by which noise becomes latents; each is one pass through the network.
+        blur: Deviation of the noise by which the network does not trust the channels that stay, in theirs.
+    """
+
+    kept: int = 0
+    width: int = 160
+    blocks: int = 4
+    steps: int = 4
+    blur: float = 0.03
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """The latent GAN's generator, critic and coordinate path.
 
@@ -181,6 +200,7 @@ class GeneratorConfig:
         controls: What a piece can be asked for, such as its tempo. Published: nothing.
         overlap_latents: Steps over which two patches of a piece are cross-faded, an even number; so they stand a little
             closer than in training, and where they meet is not heard. Published: 0, patches stand side by side.
+        refiner: What draws the finer channels of joined patches anew. Published: nothing.
     """
 
     base_channels: int = 128
@@ -195,6 +215,7 @@ class GeneratorConfig:
     mid_side: bool = False
     controls: tuple[ControlConfig, ...] = ()
     overlap_latents: int = 0
+    refiner: RefinerConfig = RefinerConfig()
 
     @property
     def patch_spacing(self) -> int:

@@ -48,6 +48,9 @@ class GeneratorTrainingConfig:
             latents alike (half of the windows), so that it cannot learn a small folder by heart. Published: none.
         critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
             critic that it grew up with.
+        trains: What is trained: ``generator`` (with its critics) and, if there is one, ``refiner``.
+        refiner_batch: How many of a batch's windows the refiner learns from at each step.
+        refiner_rate: What its learning rate is, in those of the other networks.
         frozen: Layers that keep their weights, by the beginnings of their names, such as ``critic.block0``.
         patience: Saves without a better score after which a fine-tuning ends; 0 for none.
         normalise: Whether latents are normalised by channel; the statistics go into the preset.
@@ -85,6 +88,9 @@ class GeneratorTrainingConfig:
     critic_joints: int = 0
     cutout: float = 0.0
     critic_first: int = 0
+    trains: tuple[str, ...] = ("generator", "refiner")
+    refiner_batch: int = 8
+    refiner_rate: float = 5.0
     frozen: tuple[str, ...] = ()
     patience: int = 0
     normalise: bool = False

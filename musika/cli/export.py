@@ -115,6 +115,7 @@ def _save(args: argparse.Namespace, preset: Preset, metadata: dict[str, Any], ca
         metadata={key: value for key, value in metadata.items() if key != "codec"},
         card=card,
         weights_dtype=dtype,
+        refiner=preset.refiner,
     )
 
 

@@ -21,8 +21,10 @@ from musika.config import Config
 STREAM_ANCHOR = 1
 STREAM_STYLE = 2
 STREAM_NOISE = 3
+STREAM_REFINER = 4
 LEAST_TRUNCATION = 0.1  # below this, drawing again until a value fits takes too long to be useful
 LARGEST_SEED = 2**63 - 1
+_REFINER_BLOCK = 64  # steps whose noise is drawn together
 _DRAWN_SEEDS = 2**32  # a drawn seed is short enough to type
 _WORD = 2**64
 
@@ -214,6 +216,26 @@ def patch_noise(config: Config, seed: int, patch_index: int, layers: int) -> np.
     """
     generator = counter_generator(seed, STREAM_NOISE, patch_index)
     return generator.standard_normal((config.generator.patch_latents, layers), dtype=np.float32)
+
+
+def refiner_noise(seed: int, start_step: int, steps: int, channels: int) -> np.ndarray:
+    """What the refiner makes the finer channels of a piece from.
+
+    Args:
+        seed: The piece's seed.
+        start_step: First latent step, counted from time zero; may be negative.
+        steps: Number of steps.
+        channels: The channels that it draws.
+
+    Returns:
+        `(steps, channels)` float32, standard normal: at each step the same wherever a stretch begins.
+    """
+    first, last = start_step // _REFINER_BLOCK, (start_step + steps - 1) // _REFINER_BLOCK
+    blocks = [
+        counter_generator(seed, STREAM_REFINER, block).standard_normal((_REFINER_BLOCK, channels), dtype=np.float32)
+        for block in range(first, last + 1)
+    ]
+    return np.concatenate(blocks)[start_step - first * _REFINER_BLOCK :][:steps]
 
 
 def training_coordinates(rng: np.random.Generator, config: Config, batch: int) -> np.ndarray:

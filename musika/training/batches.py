@@ -13,6 +13,7 @@ from musika.config import Config
 from musika.data.crops import LatentCrops
 from musika.gan.conditioning import drop_controls
 from musika.gan.coordinates import counter_generator, training_coordinates
+from musika.training.flow_matching import flow_batch
 
 # Streams of the counter-based generator, apart from those that play a piece.
 STREAM_CROPS = 101
@@ -59,6 +60,8 @@ class GanBatches:
         crops = counter_generator(settings.seed, STREAM_CROPS + shift, step)
         real, conditions = self.crops.draw(crops, settings.batch_size)
         batch = {"real": real}
+        if window.refiner.kept:
+            batch |= flow_batch(self.config, real, step, shift)
         if window.controls:
             dropping = counter_generator(settings.seed, STREAM_DROPPED_CONTROLS + shift, step)
             batch["conditions"] = conditions * drop_controls(dropping, window.controls, settings.batch_size)

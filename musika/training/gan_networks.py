@@ -15,8 +15,10 @@ from musika.data.crops import Normalisation
 from musika.gan.auxiliary import ControlDistance, build_auxiliary
 from musika.gan.critic import build_critic
 from musika.gan.generator import build_generator
+from musika.gan.refiner import build_refiner
 from musika.presets import Preset
 from musika.training.autodiff import accelerated, replicas
+from musika.training.flow_matching import FlowMatching, measure_deviation
 from musika.training.joints import JointMatching, measure_joints
 from musika.training.latent_gan import LatentGan
 from musika.training.levels import BandLevels, LevelMatching, measure_band_levels
@@ -131,7 +133,31 @@ def build_gan(
     if settings.level_matching > 0 and band_levels is not None and music:
         matchings["level_matching"] = LevelMatching(music, band_levels)
     xla = xla and replicas() == 1
-    return LatentGan(generator, critic, average, settings, xla, auxiliary, distance, joints, matchings, spectral_critic)
+    return LatentGan(
+        generator,
+        critic,
+        average,
+        settings,
+        xla,
+        auxiliary,
+        distance,
+        joints,
+        matchings,
+        spectral_critic,
+        _flow_matching(config, start, music or []),
+    )
+
+
+def _flow_matching(config: Config, start: Preset | None, music: list[np.ndarray]) -> FlowMatching | None:
+    """What trains the refiner of a config, if it has one, from that of a preset on."""
+    refiner, average = build_refiner(config), build_refiner(config)
+    if refiner is None or average is None:
+        return None
+    if start is not None and start.refiner is not None:
+        refiner.set_weights(start.refiner.get_weights())
+    if music:
+        measure_deviation(refiner, music)
+    return FlowMatching(refiner, average, config.generator_training, config)
 
 
 def _freeze(networks: dict[str, keras.Model], frozen: tuple[str, ...]) -> None:

@@ -27,7 +27,7 @@ SAMPLE_SEED = 0
 SCORED_WINDOWS = 64
 SCORED_BATCH = 16
 STREAM_SHIFT = 900  # of the scores' random numbers, away from those of the training
-SHOWN = ("critic_loss", "generator_loss", "real_score", "fake_score", "penalty", "penalty_factor")
+SHOWN = ("refiner_loss", "critic_loss", "generator_loss", "real_score", "fake_score", "penalty", "penalty_factor")
 
 
 class GeneratorSaves:
@@ -78,7 +78,8 @@ class GeneratorSaves:
         self._bar: ProgressBar | None = None
         self._writer = ScalarWriter(run.folder / "scalars")
         mean, std = self._statistics or (np.float32(0.0), np.float32(1.0))
-        self.preset = Preset(run.folder.name, run.config, codec, gan.average, mean, std)
+        self._refiner = None if gan.flow_matching is None else gan.flow_matching.average
+        self.preset = Preset(run.folder.name, run.config, codec, gan.average, mean, std, refiner=self._refiner)
         self.scores: dict[str, float] = {}
 
     def open(self, step: int) -> None:
@@ -143,6 +144,7 @@ class GeneratorSaves:
             statistics=self._statistics,
             metadata=notes,
             card=model_card(notes["name"], trainings),
+            refiner=self._refiner,
         )
         if step > 0:
             self._write_sample(step)

@@ -44,6 +44,13 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
+    check_integer(settings.refiner_batch, "generator_training.refiner_batch", 1, settings.batch_size)
+    check_number(settings.refiner_rate, "generator_training.refiner_rate", above=0.0, high=1e6)
+    unknown = sorted(set(settings.trains) - {"generator", "refiner"})
+    if unknown or not settings.trains:
+        raise UserError(
+            f"generator_training.trains must name generator, refiner or both. Received: {', '.join(unknown) or 'nothing'}"
+        )
     for name in ("critic_first", "critic_joints", "patience"):
         check_integer(getattr(settings, name), f"generator_training.{name}", 0, 10**9)
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
@@ -75,11 +82,17 @@ def _new_config(config: str | Path | Config, codec: Preset, start: Preset | None
         # Its generator makes latents of one scale; a normalised preset stays normalised, by the new data's statistics.
         changes = {**changes, "normalise": bool(getattr(start.std, "ndim", 0))}
         controls = resolved.generator.controls or start.config.generator.controls
+        refiner = resolved.generator.refiner if resolved.generator.refiner.kept else start.config.generator.refiner
         resolved = dataclasses.replace(
-            resolved, generator=dataclasses.replace(start.config.generator, controls=controls)
+            resolved, generator=dataclasses.replace(start.config.generator, controls=controls, refiner=refiner)
         )
     settings = dataclasses.replace(resolved.generator_training, **changes)
     check_settings(settings)
+    if "generator" not in settings.trains and not resolved.generator.refiner.kept:
+        raise UserError(
+            "generator_training.trains asks for the refiner alone, and the config has none. Set generator.refiner.kept,"
+            " such as 16."
+        )
     return dataclasses.replace(
         resolved,
         sample_rate=codec.config.sample_rate,

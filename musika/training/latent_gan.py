@@ -30,6 +30,7 @@ from musika.training.autodiff import (
     without_gradients,
 )
 from musika.training.ema import ema_decay, update_average
+from musika.training.flow_matching import FlowMatching
 from musika.training.joints import with_joints
 from musika.training.penalty import next_factor, squared_slope
 from musika.training.running_means import RunningMeans
@@ -82,7 +83,7 @@ class LatentGan(keras.Model):
     2 * coordinate_channels + control columns)`, ``noise`` `(batch, window, noise_layers)`, with controls ``conditions``
     `(batch, window, control columns)` of the real windows, which the generated ones share, and, when the config has
     instance noise, ``fake_noise`` of the shape of ``real``, with cutout ``fake_mask`` and ``real_mask``
-    `(batch, window, 1)` (``real`` has its own of both in it already).
+    `(batch, window, 1)` (``real`` has its own of both in it already), with a refiner what `flow_batch` gives.
 
     Attributes:
         generator: The trained generator.
@@ -92,6 +93,7 @@ class LatentGan(keras.Model):
         matchings: What compares generated latents with the training music's, by the name that its weight has in the
             settings.
         spectral_critic: Judges the spectrogram that latents stand for; None when the settings give it no weight.
+        flow_matching: Trains the refiner; None where there is none.
         penalty_factor: The penalty's adaptive factor, from 0 to 1.
         settings: The training's settings.
     """
@@ -108,6 +110,7 @@ class LatentGan(keras.Model):
         joints: np.ndarray | None = None,
         matchings: dict[str, RunningMeans] | None = None,
         spectral_critic: SpectralCritic | None = None,
+        flow_matching: FlowMatching | None = None,
     ) -> None:
         """Put the networks together and make their optimisers.
 
@@ -123,6 +126,7 @@ class LatentGan(keras.Model):
             matchings: Made from the training latents, for a generator that is told how its own differ: by the names of
                 their weights in the settings.
             spectral_critic: A second critic.
+            flow_matching: What trains the refiner.
         """
         super().__init__(name="latent_gan")
         self.generator, self.critic, self.average = generator, critic, average
@@ -131,6 +135,8 @@ class LatentGan(keras.Model):
         self._joints = joints
         self.matchings: Any = dict(matchings or {})
         self.spectral_critic: Any = spectral_critic
+        self.flow_matching: Any = flow_matching
+        self._refiners = [] if flow_matching is None else [flow_matching.refiner, flow_matching.average]
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -161,6 +167,7 @@ class LatentGan(keras.Model):
             "auxiliary": self.auxiliary,
             **self.matchings,
             "spectral_critic": self.spectral_critic,
+            **dict(zip(("refiner", "average_refiner"), self._refiners, strict=False)),
         }
         return {name: network for name, network in networks.items() if network is not None}
 
@@ -172,13 +179,15 @@ class LatentGan(keras.Model):
             "critic": self.critic_optimizer,
             "auxiliary": self.auxiliary_optimizer,
             "spectral_critic": self.spectral_critic_optimizer,
+            "refiner": None if self.flow_matching is None else self.flow_matching.optimizer,
         }
         return {name: optimizer for name, optimizer in optimizers.items() if optimizer is not None}
 
     @property
     def steps_done(self) -> int:
         """Training steps so far."""
-        return int(ops.convert_to_numpy(self.critic_optimizer.iterations.value))
+        optimizer = self.critic_optimizer if "generator" in self.settings.trains else self.flow_matching.optimizer
+        return int(ops.convert_to_numpy(optimizer.iterations.value))
 
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of all networks.
@@ -186,8 +195,8 @@ class LatentGan(keras.Model):
         Args:
             rate: The rate of the next steps.
         """
-        for optimizer in self.optimizers.values():
-            optimizer.learning_rate.assign(rate)
+        for name, optimizer in self.optimizers.items():
+            optimizer.learning_rate.assign(rate * self.settings.refiner_rate if name == "refiner" else rate)
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Make windows by the averaged generator.
@@ -210,6 +219,14 @@ class LatentGan(keras.Model):
             Scalars by name: losses, mean scores, penalty and its factor.
         """
         batch = {name: ops.convert_to_tensor(value) for name, value in data[0].items()}
+        logs = self._train_gan(batch) if "generator" in self.settings.trains else {}
+        if self.flow_matching is not None and "refiner" in self.settings.trains:
+            logs |= self.flow_matching.step(batch)
+            without_gradients(self.flow_matching.move_average)
+        return logs
+
+    def _train_gan(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One step of generator and critics: scalars by name."""
         # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
         # penalty, and only the generated one is shared with the generator.
         real_loss, real_logs, real_side = self._real_side(self._shown(batch["real"]), batch.get("conditions"))
