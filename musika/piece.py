@@ -36,7 +36,6 @@ from musika.gan.coordinates import (
     patch_noise,
     refiner_noise,
 )
-from musika.gan.refiner import Refiner
 from musika.paths import make_path
 
 if TYPE_CHECKING:
@@ -138,36 +137,23 @@ class Piece:
         return joined[start_step - first * size :][:steps]
 
     def _make_group(self, group: int) -> Floats:
-        """Make the latents of one group of patches, faded into their neighbours where patches overlap."""
-        settings, patches = self.preset.config.generator, self._patches(group)
-        spacing, fade = settings.patch_spacing, settings.overlap_latents
-        if self.preset.refiner is not None:
-            return self._make_refined(group)
-        if not fade:
-            return patches.reshape(_GROUP_PATCHES * spacing, -1)
-        ramp = ((np.arange(fade) + 0.5) / fade).astype(np.float32)[:, None]
-        weights = np.concatenate([ramp, np.ones((spacing - fade, 1), np.float32), 1 - ramp])
-        joined = np.zeros((_GROUP_PATCHES * spacing + fade, patches.shape[-1]), np.float32)
-        joined[:fade] = self._patches(group - 1)[-1, spacing:] * (1 - ramp)
-        joined[-fade:] = self._patches(group + 1)[0, :fade] * ramp
-        for index, patch in enumerate(patches):
-            joined[index * spacing :][: len(patch)] += patch * weights
-        return joined[fade // 2 : len(joined) - fade // 2]
-
-    def _make_refined(self, group: int) -> Floats:
-        """Make the latents of one group: its patches and one on either side joined, and refined."""
-        config, network = self.preset.config, self.preset.refiner
+        """Make the latents of one group of patches, faded into their neighbours where they overlap, and refined."""
+        config, refiner = self.preset.config, self.preset.refiner
         spacing, fade = config.generator.patch_spacing, config.generator.overlap_latents
+        if not fade and refiner is None:
+            return self._patches(group).reshape(_GROUP_PATCHES * spacing, -1)
         patches = [self._patches(group - 1)[-1], *self._patches(group), self._patches(group + 1)[0]]
         ramp = ((np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)[:, None]
         weights = np.concatenate([ramp, np.ones((spacing - fade, 1), np.float32), 1 - ramp])
         joined = np.zeros((len(patches) * spacing + fade, patches[0].shape[-1]), np.float32)
         for index, patch in enumerate(patches):
             joined[index * spacing :][: len(patch)] += patch * weights
-        reach, size = Refiner.reach_of(config), _GROUP_PATCHES * spacing
-        seen = joined[spacing + fade // 2 - reach :][: size + 2 * reach]
-        noise = refiner_noise(self.seed, group * size - reach, len(seen), len(network.drawn))
-        return self.preset.refine(seen, noise)[reach : reach + size]
+        begin, steps = spacing + fade // 2, _GROUP_PATCHES * spacing
+        if refiner is None:
+            return joined[begin : begin + steps]
+        seen = joined[begin - refiner.reach : begin + steps + refiner.reach]
+        noise = refiner_noise(self.seed, group * steps - refiner.reach, len(seen), len(refiner.drawn))
+        return self.preset.refine(seen, noise)[refiner.reach :][:steps]
 
     def refine_circle(self, latents: Floats) -> Floats:
         """Refine the latents of a loop, if the preset refines.
@@ -178,13 +164,12 @@ class Piece:
         Returns:
             The same shape.
         """
-        network = self.preset.refiner
-        if network is None:
+        refiner, steps = self.preset.refiner, len(latents)
+        if refiner is None:
             return latents
-        reach, steps = Refiner.reach_of(self.preset.config), len(latents)
-        turn = np.arange(-reach, steps + reach) % steps
-        noise = refiner_noise(self.seed, 0, steps, len(network.drawn))
-        return self.preset.refine(latents[turn], noise[turn])[reach : reach + steps]
+        turn = np.arange(-refiner.reach, steps + refiner.reach) % steps
+        noise = refiner_noise(self.seed, 0, steps, len(refiner.drawn))
+        return self.preset.refine(latents[turn], noise[turn])[refiner.reach :][:steps]
 
     def _make_patches(self, group: int) -> Floats:
         """Make a group of patches, `(patches, patch_latents, 2 * latent_channels)`; one begins half a fade early."""

@@ -118,7 +118,7 @@ class Preset:
             noise: float32 array of shape ``(steps, channels that are drawn)``.
 
         Returns:
-            Latents of the same shape. At both ends the context is missing, see `Refiner.reach_of`.
+            Latents of the same shape. At both ends the context is missing, see `Refiner.reach`.
 
         Raises:
             UserError: If there is no refiner.
@@ -297,6 +297,7 @@ def save_preset(
         shared_codec: Folder of another preset that holds this codec; then it is not stored here again.
         measure_precision: Whether to measure, where the processor has bfloat16, the error that it makes, so that
             loading need not.
+        refiner: The generator's refiner, if there is one.
 
     Returns:
         The folder.

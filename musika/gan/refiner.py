@@ -2,12 +2,12 @@
 
 A GAN makes the leading principal components of a latent step as music has them, but in the many small ones, which tell
 neighbouring notes of a bass apart, it hardly learns what belongs together. That can be learned without a critic: a
-network is told the coarser channels and learns the way from noise to the finer ones of music, a small stretch of time
-around each step in view. When a piece is played, a few steps along this way replace what the generator made.
+network is told the coarser channels and learns the way from noise to the finer ones of music, with some steps around
+each in view. When a piece is played, a few steps along this way replace what the generator made.
 
-Source: Lipman et al. 2023, "Flow Matching for Generative Modeling", with straight ways (section 4.1, optimal transport);
-noise on what the network is told, against its trust in it: Ho et al. 2022, "Cascaded Diffusion Models for High Fidelity
-Image Generation", section 4.
+Source: Lipman et al. 2023, "Flow Matching for Generative Modeling", with straight ways (section 4.1, optimal
+transport); noise on what the network is told, against its trust in it: Ho et al. 2022, "Cascaded Diffusion Models for
+High Fidelity Image Generation", section 4.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from musika.checks import UserError
+from musika.checks import UserError, check_integer, check_number
 from musika.config import Config
 
 Tensor = Any
 
 _KERNEL = 3
 _FREQUENCIES = np.exp(np.linspace(0.0, 5.0, 16)).astype("float32")  # at which the network sees the time of the way
-_MOST_STEPS = 64
+_MOST, _MOST_WIDTH = 16, 4096
 
 
 def check_refiner(config: Config) -> None:
@@ -45,23 +45,20 @@ def check_refiner(config: Config) -> None:
             "generator.refiner needs a compact codec, whose latent channels go from coarse to fine. Received:"
             f" architecture={config.codec.architecture!r}. Set generator.refiner.kept to 0."
         )
-    limits = {
-        "kept": (1, channels - 1),
-        "width": (1, 4096),
-        "blocks": (1, 64),
-        "steps": (1, _MOST_STEPS),
-        "blur": (0, 10),
-    }
-    for name, (least, most) in limits.items():
-        if not least <= getattr(settings, name) <= most:
-            raise UserError(
-                f"generator.refiner.{name} must be from {least} to {most}. Received: {name}={getattr(settings, name)}"
-            )
-    if 2 * Refiner.reach_of(config) > config.generator.patch_spacing:
+    for name, most in {"kept": channels - 1, "width": _MOST_WIDTH, "blocks": _MOST, "steps": _MOST}.items():
+        check_integer(getattr(settings, name), f"generator.refiner.{name}", 1, most)
+    check_number(settings.blur, "generator.refiner.blur", 0.0, 10.0)
+    if 2 * _reach(config) > config.generator.patch_spacing:
         raise UserError(
-            "generator.refiner looks further than half a patch: steps * (blocks + 1) must be at most half of"
-            f" patch_latents - overlap_latents. Received: {settings.steps} * {settings.blocks + 1}"
+            "generator.refiner must not look further than half a patch: steps * (blocks + 1) is at most half of"
+            f" patch_latents - overlap_latents, {config.generator.patch_spacing // 2}."
+            f" Received: {settings.steps} * {settings.blocks + 1}"
         )
+
+
+def _reach(config: Config) -> int:
+    """Steps before and after a latent step that what is drawn for it depends on."""
+    return config.generator.refiner.steps * (config.generator.refiner.blocks + 1) * (_KERNEL // 2)
 
 
 class _Block(keras.layers.Layer):
@@ -91,6 +88,7 @@ class Refiner(keras.Model):
         kept: Indices of the channels that stay, of both sides.
         drawn: Indices of all others.
         steps: Passes through the network.
+        reach: Steps before and after a latent step that what is drawn for it depends on.
         blur: Deviation of the noise that the kept channels bore in training.
         deviation: Of each channel in music, `(2 * latent_channels,)`: the network sees latents divided by it.
     """
@@ -106,7 +104,7 @@ class Refiner(keras.Model):
         leading = np.arange(2 * channels) % channels < settings.kept
         self.kept, self.drawn = np.flatnonzero(leading), np.flatnonzero(~leading)
         self._order = np.argsort(np.concatenate([self.kept, self.drawn]))
-        self.steps, self.blur = settings.steps, settings.blur
+        self.steps, self.blur, self.reach = settings.steps, settings.blur, _reach(config)
         self.deviation = self.add_weight(
             shape=(2 * channels,), initializer="ones", trainable=False, name="deviation", dtype="float32"
         )
@@ -121,19 +119,6 @@ class Refiner(keras.Model):
         for layer in (*self._blocks, self._norm, self._last):
             layer.build((None, None, width))
         self.built = True
-
-    @staticmethod
-    def reach_of(config: Config) -> int:
-        """Steps before and after a latent step that what is drawn for it depends on.
-
-        Args:
-            config: The config.
-
-        Returns:
-            The number of steps; 0 without a refiner.
-        """
-        settings = config.generator.refiner
-        return settings.steps * (settings.blocks + 1) * (_KERNEL // 2) if settings.kept else 0
 
     def velocity(self, drawn: Tensor, kept: Tensor, time: Tensor) -> Tensor:
         """Where the finer channels go from a place on the way from noise to music.

@@ -49,7 +49,8 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     unknown = sorted(set(settings.trains) - {"generator", "refiner"})
     if unknown or not settings.trains:
         raise UserError(
-            f"generator_training.trains must name generator, refiner or both. Received: {', '.join(unknown) or 'nothing'}"
+            "generator_training.trains must name generator, refiner or both."
+            f" Received: {', '.join(unknown) or 'nothing'}"
         )
     for name in ("critic_first", "critic_joints", "patience"):
         check_integer(getattr(settings, name), f"generator_training.{name}", 0, 10**9)
