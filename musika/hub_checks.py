@@ -15,7 +15,6 @@ _HDF5_HEAD = b"\x89HDF\r\n\x1a\n"
 _LARGEST_TEXT = 2 * 2**20  # bytes
 _LARGEST_SIZE = 2**16  # of anything in a config that is counted
 _MOST_BLOCKS = 16  # the reach of one is twice that of the one before
-_LEAST_BYTES = 2  # of a weight in a file
 
 
 def check_file(path: Path) -> None:
@@ -139,10 +138,20 @@ def _check_sizes(config: Config, folder: Path) -> None:
     if (folder / "generator.weights.h5").is_file():
         wanted["generator"] = _least_generator(config.generator, config.codec)
     for name, least in wanted.items():
-        held = (folder / f"{name}.weights.h5").stat().st_size // _LEAST_BYTES
+        held = _held(folder / f"{name}.weights.h5")
         if least > held:
             reason = f"it wants a {name} of {least} weights or more, and {name}.weights.h5 holds at most {held}"
             raise _refuse(folder / "config.json", reason)
+
+
+def _held(path: Path) -> int:
+    """How many numbers a weights file holds, none counted twice."""
+    import h5py
+
+    counts: list[int] = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda _, item: counts.append(item.size) if isinstance(item, h5py.Dataset) else None)
+    return sum(counts)
 
 
 def _sizes(config: Config) -> list[tuple[str, int]]:

@@ -1,8 +1,9 @@
 """Weights on disk: Keras' ``.weights.h5`` files, at full or half precision, never pickled.
 
-One file may hold several networks under their names. Half precision halves the file, and an array that several networks
-hold (principal components, in encoder and decoder) is kept once; what is loaded is float32 again.
-The fingerprint of networks is taken from their weights *rounded to half precision*, so it is the same for both files.
+One file may hold several networks under their names. Half precision halves the file; an array that several networks
+hold (principal components, in encoder and decoder) is kept once, and arrays are compressed. What is loaded is float32
+again. The fingerprint of networks is taken from their weights *rounded to half precision*, so it is the same for both
+files.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from musika.checks import UserError, check_choice
 from musika.warned import collected
 
 WEIGHTS_DTYPES = ["float32", "float16"]
+_PACKED = 4096  # numbers from which an array is compressed at half precision: a twentieth smaller, and as exact
 _HASH_LENGTH = 16  # hexadecimal digits: 64 bits are plenty to tell codecs apart
 
 
@@ -79,7 +81,8 @@ def _halve(path: Path) -> None:
             if content in known:
                 result[name] = known[content]  # a second name of the same array
             else:
-                known[content] = result.create_dataset(name, data=smaller)
+                packed = {"compression": "gzip", "shuffle": True} if smaller.size >= _PACKED else {}
+                known[content] = result.create_dataset(name, data=smaller, **packed)
             target = result[name]
         for key, value in item.attrs.items():
             target.attrs[key] = value

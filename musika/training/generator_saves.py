@@ -14,6 +14,8 @@ from musika.autoencoder.codec import Codec
 from musika.data.crops import LatentData, Normalisation, swap_sides
 from musika.evaluation.frechet import frechet_distance, mean_and_covariance
 from musika.evaluation.report import commit, processor
+from musika.gan.coordinates import STREAM_REFINER, counter_generator
+from musika.gan.refiner import Refiner
 from musika.model_card import model_card
 from musika.presets import Preset, save_preset
 from musika.threads import cores
@@ -162,12 +164,18 @@ class GeneratorSaves:
         real: list[np.ndarray] = []
         for index in range(SCORED_WINDOWS // SCORED_BATCH):
             inputs = self._batches.inputs(index, SCORED_BATCH, STREAM_SHIFT)
-            windows = self.gan([inputs["coordinates"], inputs["noise"]])
-            made.extend(keras.ops.convert_to_numpy(windows))
+            windows = keras.ops.convert_to_numpy(self.gan([inputs["coordinates"], inputs["noise"]]))
+            made.extend(windows if self._refiner is None else self._refined(self._refiner, windows, index))
             real.extend(self._batches.real(index, SCORED_BATCH, STREAM_SHIFT)[0])
         moments = {"frechet_generated": made, "frechet_training": real}
         mid_side = self.run.config.generator.mid_side
         return {name: frechet_distance(*_moments(part, mid_side), *self._held_out) for name, part in moments.items()}
+
+    def _refined(self, refiner: Refiner, windows: np.ndarray, index: int) -> np.ndarray:
+        """Windows as they are played, without the steps whose context lies outside."""
+        rng = counter_generator(self.run.config.generator_training.seed, STREAM_REFINER + STREAM_SHIFT, index)
+        noise = rng.standard_normal((*windows.shape[:2], len(refiner.drawn)), np.float32)
+        return keras.ops.convert_to_numpy(refiner(windows, noise))[:, refiner.reach : -refiner.reach]
 
     def _write_sample(self, step: int) -> None:
         """Render the beginning of a piece, the same one at every save."""
