@@ -147,6 +147,7 @@ def training_step(preset: Preset) -> float:
     import keras
 
     from musika.gan.conditioning import condition_columns
+    from musika.training.flow_matching import flow_batch
     from musika.training.gan_networks import build_gan, measure_codec
 
     config = preset.config
@@ -169,6 +170,8 @@ def training_step(preset: Preset) -> float:
         channels["fake_noise"] = 2 * config.codec.latent_channels
     shape = settings.batch_size, window
     batch = {name: random.standard_normal((*shape, count), np.float32) for name, count in channels.items()}
+    if config.generator.refiner.kept:
+        batch |= flow_batch(config, batch["real"], 0)
     ends: list[float] = []
 
     class Clock(keras.callbacks.Callback):
