@@ -49,7 +49,7 @@ class GeneratorTrainingConfig:
         critic_first: Steps at the beginning in which the critic alone learns, for a generator that goes on without the
             critic that it grew up with.
         trains: What is trained: ``generator`` (with its critics) and, if there is one, ``refiner``.
-        refiner_batch: How many of a batch's windows the refiner learns from at each step.
+        refiner_batch: How many of a batch's windows the refiner learns from at each step, at most.
         refiner_rate: What its learning rate is, in those of the other networks.
         frozen: Layers that keep their weights, by the beginnings of their names, such as ``critic.block0``.
         patience: Saves without a better score after which a fine-tuning ends; 0 for none.

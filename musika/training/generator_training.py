@@ -44,7 +44,7 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
-    check_integer(settings.refiner_batch, "generator_training.refiner_batch", 1, settings.batch_size)
+    check_integer(settings.refiner_batch, "generator_training.refiner_batch", 1, 10**9)
     check_number(settings.refiner_rate, "generator_training.refiner_rate", above=0.0, high=1e6)
     unknown = sorted(set(settings.trains) - {"generator", "refiner"})
     if unknown or not settings.trains:
