@@ -14,6 +14,7 @@ from musika.config import CodecConfig, Config, GeneratorConfig, SpectralConfig, 
 _HDF5_HEAD = b"\x89HDF\r\n\x1a\n"
 _LARGEST_TEXT = 2 * 2**20  # bytes
 _LARGEST_SIZE = 2**16  # of anything in a config that is counted
+_MOST_A_BYTE = 4  # numbers in a file, whatever they are packed by: an array that was never written says any size
 _MOST_BLOCKS = 16  # the reach of one is twice that of the one before
 
 
@@ -145,13 +146,13 @@ def _check_sizes(config: Config, folder: Path) -> None:
 
 
 def _held(path: Path) -> int:
-    """How many numbers a weights file holds, none counted twice."""
+    """How many numbers a weights file holds, none counted twice: what is said to be there, and has the bytes for it."""
     import h5py
 
     counts: list[int] = []
     with h5py.File(path, "r") as file:
         file.visititems(lambda _, item: counts.append(item.size) if isinstance(item, h5py.Dataset) else None)
-    return sum(counts)
+    return min(sum(counts), _MOST_A_BYTE * path.stat().st_size)
 
 
 def _sizes(config: Config) -> list[tuple[str, int]]:

@@ -282,6 +282,15 @@ def test_files_are_checked_before_use(hub, name, data, message):
     assert pulled_presets() == []
 
 
+def test_numbers_that_a_file_has_no_bytes_for_do_not_count(hub, tmp_path):
+    with h5py.File(tmp_path / "hollow.h5", "w") as file:
+        file.create_dataset("weights", (4 * 10**9,), "float16", chunks=(10**6,))  # nothing is written of it
+    hub.repositories["me/toy"]["generator.weights.h5"] = (tmp_path / "hollow.h5").read_bytes()
+    hub.repositories["me/toy"]["config.json"] = sized(generator={"base_channels": 2048})
+    with pytest.raises(UserError, match="it wants a generator of"):
+        pull("me/toy", say=quiet)
+
+
 def test_presets_that_ship_pass_the_checks(tmp_path):
     for name in preset_names():
         folder = shutil.copytree(find_preset(name), tmp_path / name, ignore=shutil.ignore_patterns("*.png"))
