@@ -36,6 +36,8 @@ class GeneratorTrainingConfig:
         level_matching: Weight, in the generator's loss, of how far the distributions of the bands' levels, second by
             second, are from those of the training music; needs a compact codec (see ``training/levels.py``). Published:
             none.
+        change_matching: Weight, in the generator's loss, of how far the distributions of changes from a step to later
+            ones are from those of the training music (see ``training/changes.py``). Published: none.
         truncation: Bound of the normal numbers that generated windows are made from, as in playing, 0 for none.
             Published: none in training, 2 in playing.
         spectral_critic: Weight, in the generator's loss, of a second critic that sees the spectrogram which latents
@@ -81,6 +83,7 @@ class GeneratorTrainingConfig:
     joint_matching: float = 0.0
     rise_matching: float = 0.0
     level_matching: float = 0.0
+    change_matching: float = 0.0
     truncation: float = 0.0
     spectral_critic: float = 0.0
     spectral_penalty: float = 1.0

@@ -146,32 +146,22 @@ def training_step(preset: Preset) -> float:
     """
     import keras
 
+    from musika.data.crops import LatentCrops
     from musika.gan.conditioning import condition_columns
-    from musika.training.flow_matching import flow_batch
+    from musika.training.batches import GanBatches
     from musika.training.gan_networks import build_gan, measure_codec
 
     config = preset.config
-    settings, window = config.generator_training, config.generator.window_latents
+    window, mid_side = config.generator.window_latents, config.generator.mid_side
     random = np.random.default_rng(0)
-    music = [
-        random.standard_normal((_WINDOWS * window, count))
+    music, conditions = (
+        [random.standard_normal((_WINDOWS * window, count), np.float32)]
         for count in (2 * config.codec.latent_channels, condition_columns(config))
-    ]
-    measured = measure_codec(config, preset.codec, None, music[:1])
-    gan = build_gan(config, conditions=music[1:], music=music[:1], **measured)
-    channels = {
-        "real": 2 * config.codec.latent_channels,
-        "coordinates": 2 * config.generator.coordinate_channels + condition_columns(config),
-        "noise": gan.generator.noise_layers,
-    }
-    if condition_columns(config):
-        channels["conditions"] = condition_columns(config)
-    if settings.instance_noise > 0:
-        channels["fake_noise"] = 2 * config.codec.latent_channels
-    shape = settings.batch_size, window
-    batch = {name: random.standard_normal((*shape, count), np.float32) for name, count in channels.items()}
-    if config.generator.refiner.kept:
-        batch |= flow_batch(config, batch["real"], 0)
+    )
+    measured = measure_codec(config, preset.codec, None, music)
+    gan = build_gan(config, conditions=conditions, music=music, **measured)
+    crops = LatentCrops(music, window, mid_side, conditions)
+    batch = GanBatches(crops, config, gan.generator.noise_layers).batch(0)
     ends: list[float] = []
 
     class Clock(keras.callbacks.Callback):

@@ -14,7 +14,7 @@ from musika.autoencoder.codec import Codec
 from musika.data.crops import LatentData, Normalisation, swap_sides
 from musika.evaluation.frechet import frechet_distance, mean_and_covariance
 from musika.evaluation.report import commit, processor
-from musika.gan.coordinates import STREAM_REFINER, counter_generator
+from musika.gan.coordinates import refiner_noise
 from musika.gan.refiner import Refiner
 from musika.model_card import model_card
 from musika.presets import Preset, save_preset
@@ -173,8 +173,8 @@ class GeneratorSaves:
 
     def _refined(self, refiner: Refiner, windows: np.ndarray, index: int) -> np.ndarray:
         """Windows as they are played, without the steps whose context lies outside."""
-        rng = counter_generator(self.run.config.generator_training.seed, STREAM_REFINER + STREAM_SHIFT, index)
-        noise = rng.standard_normal((*windows.shape[:2], len(refiner.drawn)), np.float32)
+        shape = (*windows.shape[:2], len(refiner.drawn))
+        noise = refiner_noise(index, 0, shape[0] * shape[1], shape[2]).reshape(shape)
         return keras.ops.convert_to_numpy(refiner(windows, noise))[:, refiner.reach : -refiner.reach]
 
     def _write_sample(self, step: int) -> None:

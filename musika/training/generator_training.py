@@ -58,7 +58,14 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
     weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching", "rise_matching")
-    for name in (*weights, "level_matching", "spectral_critic", "spectral_penalty", "instance_noise"):
+    for name in (
+        *weights,
+        "level_matching",
+        "change_matching",
+        "spectral_critic",
+        "spectral_penalty",
+        "instance_noise",
+    ):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
     if settings.truncation:
         check_number(settings.truncation, "generator_training.truncation", LEAST_TRUNCATION, 100.0)
