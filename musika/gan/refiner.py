@@ -61,17 +61,17 @@ def _reach(config: Config) -> int:
     return config.generator.refiner.steps * (config.generator.refiner.blocks + 1) * (_KERNEL // 2)
 
 
-def judged_channels(config: Config) -> np.ndarray:
-    """Which channels of generated latents are heard, for the losses of a GAN to judge those alone.
+def kept_channels(config: Config) -> np.ndarray:
+    """Which channels of generated latents are heard as they are.
 
     Args:
         config: The config.
 
     Returns:
-        1 for a channel that stays, 0 for one that a refiner draws, float32 `(2 * latent_channels,)`.
+        False for a channel that a refiner draws, `(2 * latent_channels,)`.
     """
     channels, kept = config.codec.latent_channels, config.generator.refiner.kept
-    return (np.arange(2 * channels) % channels < (kept or channels)).astype(np.float32)
+    return np.arange(2 * channels) % channels < (kept or channels)
 
 
 class _Block(keras.layers.Layer):
@@ -100,7 +100,6 @@ class Refiner(keras.Model):
     Attributes:
         kept: Indices of the channels that stay, of both sides.
         drawn: Indices of all others.
-        judged: From `judged_channels`: 1 for a channel that stays, 0 for one that is drawn.
         steps: Passes through the network.
         reach: Steps before and after a latent step that what is drawn for it depends on.
         blur: Deviation of the noise that the kept channels bore in training.
@@ -115,8 +114,8 @@ class Refiner(keras.Model):
         """
         super().__init__(name="refiner", dtype="float32")
         settings, channels = config.generator.refiner, config.codec.latent_channels
-        self.judged = judged_channels(config)
-        self.kept, self.drawn = np.flatnonzero(self.judged), np.flatnonzero(self.judged == 0)
+        leading = kept_channels(config)
+        self.kept, self.drawn = np.flatnonzero(leading), np.flatnonzero(~leading)
         self._order = np.argsort(np.concatenate([self.kept, self.drawn]))
         self.steps, self.blur, self.reach = settings.steps, settings.blur, _reach(config)
         self.deviation = self.add_weight(

@@ -15,7 +15,7 @@ from musika.data.crops import Normalisation
 from musika.gan.auxiliary import ControlDistance, build_auxiliary
 from musika.gan.critic import build_critic
 from musika.gan.generator import build_generator
-from musika.gan.refiner import build_refiner, judged_channels
+from musika.gan.refiner import build_refiner, kept_channels
 from musika.presets import Preset
 from musika.training.autodiff import accelerated, replicas
 from musika.training.changes import ChangeMatching
@@ -72,7 +72,7 @@ def measure_codec(
         UserError: If a loss needs a compact codec, and this is none.
     """
     settings, mid_side = config.generator_training, config.generator.mid_side
-    count, music = settings.critic_joints, _judged(config, music)
+    count = settings.critic_joints
     return {
         "joints": measure_joints(codec, statistics, music, count) if count else None,
         "level_changes": measure_level_changes(codec, statistics, mid_side) if settings.rise_matching else None,
@@ -123,17 +123,13 @@ def build_gan(
         _load_start(generator, critic, auxiliary, start)
         _load_spectral_critic(spectral_critic, start)
     _freeze({"generator": generator, "critic": critic}, settings.frozen)
-    flow_matching = _flow_matching(config, start, music or [])
-    music = _judged(config, music or [])
     matchings: dict[str, RunningMeans] = {}
     told = bool(config.generator.controls)
     if settings.moments > 0 and music:
         matchings["moments"] = MomentMatching(music, config.generator.window_latents, config.generator.mid_side)
     if settings.change_matching > 0 and music:
-        heard = np.flatnonzero(judged_channels(config))
-        matchings["change_matching"] = ChangeMatching(
-            music, heard, config.generator.window_latents, settings.batch_size
-        )
+        heard, batch = np.flatnonzero(kept_channels(config)), settings.batch_size // replicas()
+        matchings["change_matching"] = ChangeMatching(music, heard, config.generator.window_latents, batch)
     if settings.joint_matching > 0 and joints is not None and music:
         matchings["joint_matching"] = JointMatching(music, joints, told)
     if settings.rise_matching > 0 and level_changes is not None and music:
@@ -152,14 +148,8 @@ def build_gan(
         joints,
         matchings,
         spectral_critic,
-        flow_matching,
+        _flow_matching(config, start, music or []),
     )
-
-
-def _judged(config: Config, music: list[np.ndarray]) -> list[np.ndarray]:
-    """Music as the losses of generated latents see it: without the channels that a refiner draws."""
-    channels = judged_channels(config)
-    return music if channels.all() else [part * channels for part in music]
 
 
 def _flow_matching(config: Config, start: Preset | None, music: list[np.ndarray]) -> FlowMatching | None:

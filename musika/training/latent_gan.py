@@ -136,7 +136,6 @@ class LatentGan(keras.Model):
         self.matchings: Any = dict(matchings or {})
         self.spectral_critic: Any = spectral_critic
         self.flow_matching: Any = flow_matching
-        self._judged = None if flow_matching is None else flow_matching.refiner.judged
         self.settings = settings
         self.penalty_factor = self.add_weight(
             shape=(), initializer="ones", trainable=False, name="penalty_factor", dtype="float32", aggregation="mean"
@@ -231,7 +230,6 @@ class LatentGan(keras.Model):
         """One step of generator and critics: scalars by name."""
         # Linear in the losses, so the two sides of the critic may be differentiated apart: only the real one has a
         # penalty, and only the generated one is shared with the generator.
-        batch = self._judged_batch(batch)
         real_loss, real_logs, real_side = self._real_side(self._shown(batch["real"]), batch.get("conditions"))
         fake_losses, fake_logs, (fake_side, toward_critic, *others) = self._fake_side(batch)
         apply_gradients(
@@ -261,12 +259,6 @@ class LatentGan(keras.Model):
             **spectral_logs,
             "penalty_factor": self.penalty_factor.value + 0.0,  # a number of its own, not the variable
         }
-
-    def _judged_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A batch without the channels that the refiner draws."""
-        if self._judged is None:
-            return batch
-        return batch | {name: batch[name] * self._judged for name in ("real", "fake_noise") if name in batch}
 
     def _real_side(self, real: Tensor, conditions: Tensor | None) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         """The critic's loss on real latents with its penalty: loss, scalars, gradients by the critic."""
@@ -315,8 +307,7 @@ class LatentGan(keras.Model):
 
         def loss_function() -> tuple[list[Tensor], dict[str, Tensor]]:
             """All losses on the same generated windows, and their scalars."""
-            made = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
-            fake = made = made if self._judged is None else made * self._judged
+            made = fake = self._windows(self.generator, batch["coordinates"], batch["noise"], training=True)
             if "fake_mask" in batch:
                 fake = fake * batch["fake_mask"]
             if "fake_noise" in batch:
