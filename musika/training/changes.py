@@ -55,16 +55,13 @@ class ChangeMatching(RunningMeans):
         sequences = [part[:, channels] for part in sequences]
         ranks = min(_RANKS, min(batch, _WINDOWS) * (window - max(_LAGS)))
         places = (np.arange(ranks) + 0.5) / ranks
-        random = np.random.default_rng(0).standard_normal((len(channels), _MIXTURES)) / np.sqrt(len(channels))
-        directions = np.concatenate([np.eye(len(channels)), random], axis=1)
-        changes = [_some([part[lag:] - part[:-lag] for part in sequences if len(part) > lag]) for lag in _LAGS]
+        changes = [_some([part[lag:] - part[:-lag] for part in sequences]) for lag in _LAGS]
         deviations = np.array([np.sqrt(np.mean(np.square(part, dtype=np.float64), axis=0)) for part in changes])
         moving = deviations[0] >= _LEAST_SHARE * deviations[0].max()
-        self._channels, deviations = channels[moving], deviations[:, moving]
-        kept = np.concatenate([moving, np.ones(_MIXTURES, bool)])
-        self._directions = (directions[moving][:, kept] / np.maximum(deviations, _LEAST_DEVIATION)[..., None]).astype(
-            np.float32
-        )
+        self._channels, count = channels[moving], int(moving.sum())
+        random = np.random.default_rng(0).standard_normal((count, _MIXTURES)) / np.sqrt(count)
+        scales = 1.0 / np.maximum(deviations[:, moving, None], _LEAST_DEVIATION)
+        self._directions = (scales * np.concatenate([np.eye(count), random], axis=1)).astype(np.float32)
         found = [_along(part[:, moving], ways, np) for part, ways in zip(changes, self._directions, strict=True)]
         self._aim = np.stack([np.quantile(part, places, axis=0) for part in found]).astype(np.float32)
         self.ranked = self._running("ranked", self._aim)

@@ -40,11 +40,10 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     Raises:
         UserError: If one is out of range.
     """
-    for name in ("batch_size", "steps", "penalty_every", "spectral_penalty_every", "save_every"):
+    for name in ("batch_size", "refiner_batch", "steps", "penalty_every", "spectral_penalty_every", "save_every"):
         check_integer(getattr(settings, name), f"generator_training.{name}", 1, 10**9)
     check_integer(settings.seed, "seed", 0, 2**63 - 1)
     check_number(settings.learning_rate, "generator_training.learning_rate", above=0.0, high=1.0)
-    check_integer(settings.refiner_batch, "generator_training.refiner_batch", 1, 10**9)
     check_number(settings.refiner_rate, "generator_training.refiner_rate", above=0.0, high=1e6)
     unknown = sorted(set(settings.trains) - {"generator", "refiner"})
     if unknown or not settings.trains:
@@ -57,15 +56,9 @@ def check_settings(settings: GeneratorTrainingConfig) -> None:
     for name in ("decay_from", "decay_to", "ema", "held_out", "emphasis", "cutout"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1.0)
     check_number(settings.penalty_certainty, "generator_training.penalty_certainty", 0.0, 1.0)
-    weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "moments", "joint_matching", "rise_matching")
-    for name in (
-        *weights,
-        "level_matching",
-        "change_matching",
-        "spectral_critic",
-        "spectral_penalty",
-        "instance_noise",
-    ):
+    matchings = ("moments", "joint_matching", "rise_matching", "level_matching", "change_matching")
+    weights = ("penalty_max", "penalty_step", "mismatch", "control_loss", "spectral_critic", "spectral_penalty")
+    for name in (*weights, *matchings, "instance_noise"):
         check_number(getattr(settings, name), f"generator_training.{name}", 0.0, 1e6)
     if settings.truncation:
         check_number(settings.truncation, "generator_training.truncation", LEAST_TRUNCATION, 100.0)

@@ -7,14 +7,17 @@ from musika.training.autodiff import gradients
 
 
 def descend(matching, make, real, start, rate, steps):
-    """Follow the loss of ``matching`` on ``make(number)``: the number at the end, and the distance at each step."""
+    """Follow the loss of ``matching`` on ``make(number)``: the number at the end, and the distance at each step.
+
+    A matching that looks at what is made alone has None for ``real``.
+    """
     number = keras.Variable(np.float32(start))
     optimizer = keras.optimizers.SGD(rate)
     optimizer.build([number])
     seen = []
 
     def loss_function():
-        loss, distance, found = matching(make(number), real)
+        loss, distance, found = matching(make(number)) if real is None else matching(make(number), real)
         return loss, {"distance": distance, "found": found}
 
     for _ in range(steps):
